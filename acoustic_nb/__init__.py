@@ -1,0 +1,1 @@
+"""acoustic_nb."""
