@@ -1,1 +1,31 @@
-"""acoustic_nb."""
+"""Acoustic anomaly detection in Jupyter: two recordings in, six detectors compared, one report out.
+
+The nouns and verbs of the notebooks are importable from here and loaded when first used, so that ``import acoustic_nb``
+itself is quick and loads neither TensorFlow nor papermill nor matplotlib.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Recording": "audio", "load_recording": "audio", "load_pair": "datasets", "demo_pair": "synth",
+    "FeatureTable": "features", "extract_features": "features", "cached_features": "feature_cache",
+    "Split": "splits", "block_split": "splits", "calibrate": "thresholds", "p_values": "thresholds",
+    "evaluate": "evaluation", "false_events_per_hour": "evaluation", "by_recording": "evaluation",
+    "score_table": "evaluation", "metrics_table": "evaluation", "auc_interval": "intervals",
+    "level_control": "controls", "identity_control": "controls", "load_results": "comparison",
+    "summary_table": "comparison", "readable_summary": "comparison", "agreement": "comparison",
+    "reach_verdict": "verdict", "conclusions": "verdict", "Run": "runs", "open_run": "runs",
+    "player": "players", "player_gain": "players",
+}
+_MODULES = ("plots",)
+__all__ = [*_HOME, *_MODULES]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return import_module(f"acoustic_nb.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'acoustic_nb' has no attribute {name!r}")
+    return getattr(import_module(f"acoustic_nb.{_HOME[name]}"), name)

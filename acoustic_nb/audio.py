@@ -52,6 +52,11 @@ class Recording:
         """Length in seconds."""
         return len(self.samples) / self.sample_rate
 
+    def facts(self):
+        """What identifies the recording, without its samples: a dict of JSON types."""
+        return {"name": self.name, "label": LABEL_NAMES[self.label], "path": self.path, "sample_rate": self.sample_rate,
+                "native_sample_rate": self.native_sample_rate, "duration_s": self.duration_s}
+
     def part(self, start_s, duration_s):
         """Samples from ``start_s`` on, at most ``duration_s`` long; shorter where the recording ends."""
         first = max(0, round(start_s * self.sample_rate))

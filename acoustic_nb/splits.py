@@ -138,7 +138,9 @@ def _check_windows(name, n_windows, label, *, window_s, hop_s):
 def _needed_windows(label, *, window_s, hop_s):
     shares = ANOMALOUS_SHARES if label else NORMAL_SHARES
     gap, n_windows = gap_windows(window_s, hop_s), MIN_TEST_WINDOWS
-    while any(last - first < (MIN_TEST_WINDOWS if part == "test" else MIN_BLOCK_WINDOWS)
+    # the identity control cuts the test block once more: a gap and three windows on each side of it
+    least = {"train": MIN_BLOCK_WINDOWS, "calibration": MIN_BLOCK_WINDOWS, "test": max(MIN_TEST_WINDOWS, gap + 6)}
+    while any(last - first < least[part]
               for part, (first, last) in _cuts(n_windows, shares, gap).items()):
         n_windows += 1
     return n_windows

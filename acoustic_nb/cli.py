@@ -1,0 +1,279 @@
+"""The command ``acoustic-nb``: parses what was typed and calls what does it.
+
+Exit status: 0 all well · 1 a job or a check is not ok · 2 wrong input, said in one line · 130 interrupted.
+"""
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+
+def main(argv=None):
+    """Do what the arguments say and return the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser().parse_args(argv)
+    arguments.command_line = shlex.join(["acoustic-nb", *argv])
+    try:
+        return arguments.function(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        print(f"acoustic-nb: {_one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def _parser():
+    from acoustic_nb import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="acoustic-nb", description="Compare six acoustic anomaly detectors on a normal and an anomalous recording.")
+    parser.add_argument("--version", action="version", version=f"acoustic-nb {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = _command(commands, "run", _run, "run the notebooks: on the demo, or on two recordings of yours")
+    run.add_argument("--normal", metavar="FILE", help="recording of the machine as it should sound")
+    run.add_argument("--anomalous", metavar="FILE", help="recording with what is to be found in it")
+    run.add_argument("--name", help="name of the run, after its date (default: from the recordings)")
+    run.add_argument("--only", metavar="NAMES", help="detectors to run, for example gmm,svm; the comparison always runs")
+    run.add_argument("-p", dest="parameters", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"),
+                     help="set a parameter of the notebooks: -p window_s 0.5 or -p window_s=0.5; see `params`")
+    run.add_argument("--params", metavar="YAML", help="file of parameters, a line `name: value` each; -p wins over it")
+    run.add_argument("--resume", metavar="RUN", help="do what an interrupted or failed run has left to do")
+    run.add_argument("--workers", type=int, metavar="N", help="notebooks at once (default: what cores and memory allow)")
+    run.add_argument("--timeout", type=float, metavar="S", help="longest time for one cell in seconds (default: 600)")
+
+    listing = _command(commands, "list", _list, "show the runs, the newest first")
+    remove = _command(commands, "remove", _remove, "delete a run")
+    remove.add_argument("run", metavar="RUN", help="folder of the run, or its name")
+    remove.add_argument("--yes", action="store_true", help="do not ask")
+    _command(commands, "params", _params, "show what -p can set")
+    doctor = _command(commands, "doctor", _doctor, "check that this machine can run the notebooks")
+    for command in (run, listing, remove, doctor):
+        command.add_argument("--runs-dir", type=Path, metavar="DIR", help="folder of the runs (default: runs)")
+    return parser
+
+
+def _command(commands, name, function, text):
+    command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    command.set_defaults(function=function)
+    return command
+
+
+def _run(arguments):
+    from acoustic_nb import execute
+
+    common = {"command": arguments.command_line, "workers": arguments.workers}
+    if arguments.timeout is not None and not 0 < arguments.timeout < float("inf"):
+        raise ValueError(f"--timeout is a positive number of seconds, got {arguments.timeout:g}")
+    if arguments.resume:
+        for option in ("normal", "anomalous", "name", "parameters", "params", "only"):
+            if getattr(arguments, option):
+                shown = "-p" if option == "parameters" else f"--{option}"
+                raise ValueError(f"--resume goes on with what the run was started with and takes no {shown}; "
+                                 f"leave {shown} out, or start a new run")
+        run = execute.resume_run(_find_run(arguments.resume, arguments), timeout_s=arguments.timeout, **common)
+    else:
+        for one, other in (("normal", "anomalous"), ("anomalous", "normal")):
+            if getattr(arguments, one) is not None and getattr(arguments, other) is None:
+                raise ValueError(f"--{one} needs --{other} beside it; give both recordings, or none for the demo")
+        run = execute.start_run(
+            _runs_dir(arguments), name=arguments.name, normal=arguments.normal or "demo",
+            anomalous=arguments.anomalous or "demo", parameters=_parameters(arguments),
+            only=None if arguments.only is None else [name.strip() for name in arguments.only.split(",") if name.strip()],
+            timeout_s=arguments.timeout or execute.TIMEOUT_S, **common)
+    bad = {job: status for job, status in run.statuses().items() if status["status"] != "ok"}
+    for job, status in bad.items():
+        print(f"{job}: {status['status']}: {status['error']}")
+    print(run.folder / "index.html")
+    return 1 if bad else 0
+
+
+def _list(arguments):
+    runs = _runs(_runs_dir(arguments))
+    if not runs:
+        print(f"no runs in {_runs_dir(arguments)}; `acoustic-nb run` makes one")
+    for run in runs:
+        from acoustic_nb.execute import is_running
+
+        manifest, statuses = run.read_manifest(), run.statuses()
+        ok = sum(status["status"] == "ok" for status in statuses.values())
+        state = "  running" if is_running(run) else ""
+        print(f"{run.folder.name}  {ok}/{len(manifest['jobs'])} ok{state}  {_size(run.folder)}\n"
+              f"    {manifest['verdict']['kind']}: {manifest['verdict']['text']}")
+    return 0
+
+
+def _remove(arguments):
+    from acoustic_nb.execute import is_running
+
+    run = _find_run(arguments.run, arguments)
+    if is_running(run):
+        raise ValueError(f"{run.folder}: is running; wait for it, or end it first")
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise ValueError(f"{run.folder}: is removed only with --yes where nobody can be asked")
+        if input(f"remove {run.folder} ({_size(run.folder)})? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("kept")
+            return 0
+    shutil.rmtree(run.folder)
+    print(f"removed {run.folder}")
+    return 0
+
+
+def _params(arguments):
+    from acoustic_nb import execute
+
+    listed = {job: execute.notebook_parameters(path) for job, path in execute.find_notebooks().items()}
+    rows = {}
+    for job, entries in listed.items():
+        for name, entry in entries.items():
+            if name not in execute.GIVEN_BY_THE_RUN:
+                rows.setdefault((name, entry["type"], repr(entry["default"]), entry["help"]), []).append(job)
+    detectors = [job for job in listed if job != execute.COMPARISON]
+    table = [("name", "type", "default", "notebooks", "what it sets")]
+    for (name, kind, default, text), jobs in rows.items():
+        table.append((name, kind, default, "all detectors" if jobs == detectors else ", ".join(jobs), text))
+    widths = [max(len(row[column]) for row in table) for column in range(4)]
+    for row in table:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip())
+    return 0
+
+
+def _doctor(arguments):
+    import psutil
+
+    from acoustic_nb import execute
+
+    problems = []
+    versions = execute.versions()
+    print(f"python      {versions.pop('python')}  {sys.executable}")
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        problems.append("Python 3.11, 3.12 or 3.13 is needed; make a new environment with one of them")
+    for package, version in versions.items():
+        print(f"            {package} {version or 'MISSING'}")
+    if missing := [package for package, version in versions.items() if version is None]:
+        problems.append(f"{', '.join(missing)} missing; run `make run`, or install the package again with pip")
+    for check in (_doctor_kernel, _doctor_audio, _doctor_notebooks):
+        try:
+            check()
+        except (ValueError, OSError, ImportError) as error:
+            problems.append(_one_line(error))
+    memory = psutil.virtual_memory()
+    print(f"machine     {execute.cores()} cores, {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB memory free, "
+          f"{execute.worker_count(1000)} notebooks at once")
+    if memory.available < execute.KERNEL_MEMORY_BYTES:
+        problems.append(f"only {memory.available / 2**30:.1f} GiB of memory are free and a notebook needs 1.5; close programs")
+    runs_dir = _runs_dir(arguments).absolute()
+    there = next(folder for folder in (runs_dir, *runs_dir.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    print(f"runs        {runs_dir}, {free / 2**30:.1f} GiB free on this disk")
+    if not os.access(there, os.W_OK):
+        problems.append(f"{there}: may not be written by this user; choose another folder with --runs-dir")
+    if free < 2**29:
+        problems.append(f"{there}: less than 0.5 GiB free on this disk; `acoustic-nb remove` deletes runs")
+    for problem in problems:
+        print(f"problem     {problem}")
+    print("all well" if not problems else f"{len(problems)} problem{'s' * (len(problems) > 1)}")
+    return 1 if problems else 0
+
+
+def _doctor_kernel():
+    from acoustic_nb import execute
+
+    print(f"kernel      python3  {execute.kernel_python()}")
+    execute.check_kernel()
+
+
+def _doctor_audio():
+    import soundfile
+
+    print(f"audio       {soundfile.__libsndfile_version__}: {', '.join(sorted(soundfile.available_formats()))}")
+
+
+def _doctor_notebooks():
+    from acoustic_nb import execute
+
+    notebooks = execute.find_notebooks()
+    for path in notebooks.values():
+        execute.notebook_parameters(path)
+    print(f"notebooks   {', '.join(notebooks)}  in {execute.notebooks_folder()}")
+
+
+def _runs_dir(arguments):
+    from acoustic_nb import execute
+
+    return arguments.runs_dir or (execute.CHECKOUT if execute.in_checkout() else Path.cwd()) / "runs"
+
+
+def _runs(runs_dir):
+    from acoustic_nb.runs import Run
+
+    folders = sorted(runs_dir.glob("*/run.json"), reverse=True) if runs_dir.is_dir() else []
+    return [Run(path.parent.absolute()) for path in folders if (path.parent / "status").is_dir()]
+
+
+def _find_run(name, arguments):
+    import difflib
+
+    from acoustic_nb.runs import Run
+
+    beside = _runs_dir(arguments) / name
+    if Path(name).exists() or beside.exists():
+        return Run.open(beside if not Path(name).is_dir() and beside.exists() else name)
+    names = [run.folder.name for run in _runs(_runs_dir(arguments))]
+    close = difflib.get_close_matches(name, names, n=1) or [each for each in names if name in each][:1]
+    hint = f", did you mean {close[0]}?" if close else ""
+    raise FileNotFoundError(f"there is no run {name!r} here or in {_runs_dir(arguments)}{hint}; `acoustic-nb list` shows them")
+
+
+def _parameters(arguments):
+    """What --params and -p set, as ``{name: value}``."""
+    given = _read_yaml(arguments.params) if arguments.params else {}
+    for words in arguments.parameters:
+        name, equals, value = words[0].partition("=")
+        if not name or (bool(equals) + len(words)) != 2:
+            raise ValueError(f"-p takes a name and a value, -p window_s 0.5 or -p window_s=0.5, got -p {' '.join(words)}")
+        given[name] = value if equals else words[1]
+    return given
+
+
+def _read_yaml(path):
+    import yaml
+
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); --params names a YAML file") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is no text in UTF-8; --params names a YAML file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ValueError(f"{path}{line}: is no YAML ({getattr(error, 'problem', None) or error}); "
+                         "write one `name: value` per line") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise ValueError(f"{path}, line 1: holds a {type(found).__name__}, but parameters are `name: value`, one per line")
+    return found
+
+
+def _size(folder):
+    size = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    return f"{size / 1e6:.1f} MB"
+
+
+def _one_line(error):
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

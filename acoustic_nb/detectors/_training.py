@@ -1,0 +1,156 @@
+"""How the three networks are trained; with them, the only place that knows Keras and TensorFlow.
+
+At this size Keras's ``fit`` is mostly overhead, so a whole epoch is one compiled function. The order of the windows and
+every random number come from numpy and the seed.
+"""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from acoustic_nb.detectors.base import check_positive, check_whole_numbers
+
+
+def _import_quietly():
+    """Keras and TensorFlow. TensorFlow writes to file descriptor 2 while it loads, which no setting stops."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras
+        import tensorflow
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+    return keras, tensorflow
+
+
+keras, tf = _import_quietly()
+
+MIN_TRAINING_WINDOWS = 5
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Training:
+    """What happened: losses per epoch, gradient steps, and a sentence on how far it went and why it ended."""
+
+    history: dict
+    steps: int
+    sentence: str
+
+
+def prepare(detector):
+    """Check the training settings that all three networks have, and seed what Keras draws its first weights from."""
+    check_whole_numbers(1, epochs=detector.epochs, batch_size=detector.batch_size, max_steps=detector.max_steps)
+    check_whole_numbers(0, seed=detector.seed)
+    check_positive(learning_rate=detector.learning_rate)
+    keras.utils.set_random_seed(detector.seed)
+
+
+def train_autoencoder(detector, model, learned, watched, *, unit):
+    """Train a Keras model to return its input: Adam, mean squared error, stopped early.
+
+    Parameters
+    ----------
+    detector : Detector
+        Has the settings: ``epochs`` and ``max_steps`` (gradient steps), whichever comes first, ``batch_size``,
+        ``learning_rate``, ``seed``, and ``patience``, the epochs without a new best after which to stop.
+    model : keras.Model
+        Changed in place; ends with the weights of the epoch that was best on ``watched``.
+    learned, watched : ndarray of float32
+        Inputs to learn from and inputs whose loss decides when to stop. Without the latter all epochs are run.
+    unit : str
+        What an input is, for the sentence: ``windows``.
+
+    Returns
+    -------
+    Training
+        ``history`` has ``loss`` (mean over the epoch's steps) and ``validation_loss`` (after the epoch; empty without
+        ``watched``).
+    """
+    batch_size = detector.batch_size
+    optimizer = keras.optimizers.Adam(detector.learning_rate)
+    optimizer.build(model.trainable_variables)
+    learned, watched = tf.constant(learned), tf.constant(watched)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+    def epoch(order):
+        total = 0.0
+        for first in tf.range(0, tf.size(order), batch_size):
+            batch = tf.gather(learned, order[first:first + batch_size])
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(model(batch, training=True) - batch))
+            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            total += loss * tf.cast(tf.shape(batch)[0], tf.float32)
+        return total / tf.cast(tf.size(order), tf.float32)
+
+    @tf.function
+    def watched_loss():
+        return tf.reduce_mean(tf.square(model(watched, training=False) - watched))
+
+    history = {"loss": [], "validation_loss": []}
+    best_loss, best_epoch, best_weights, steps, stopped = np.inf, 0, None, 0, False
+    for number, order in enumerate(shuffled_epochs(detector, len(learned)), start=1):
+        history["loss"].append(checked_loss(epoch(order), detector))
+        steps += n_batches(len(order), batch_size)
+        if not len(watched):
+            continue
+        history["validation_loss"].append(checked_loss(watched_loss(), detector))
+        if history["validation_loss"][-1] < best_loss:
+            best_loss, best_epoch, best_weights = history["validation_loss"][-1], number, model.get_weights()
+        stopped = number - best_epoch >= detector.patience
+        if stopped:
+            break
+    if best_weights:
+        model.set_weights(best_weights)
+    sentence = how_far(detector, number, steps, f"{len(learned)} {unit}")
+    if stopped:
+        sentence += f"; ended because {detector.patience} epochs brought nothing better"
+    if len(watched):
+        sentence += f"; kept are the weights of epoch {best_epoch}, the best on the {len(watched)} held out"
+    else:
+        sentence += "; none held out to stop early, there are too few"
+    return Training(history, steps, sentence + ".")
+
+
+def how_far(detector, epochs_run, steps, trained_on):
+    """The first half of the sentence on a training: epochs, steps, data, and the cap on steps where it was hit."""
+    sentence = f"{epochs_run} of {detector.epochs} epochs ({steps} steps) on {trained_on}"
+    return sentence + f"; ended by max_steps = {detector.max_steps}" if steps == detector.max_steps else sentence
+
+
+def checked_loss(loss, detector):
+    """The loss as a float; ValueError where training has diverged."""
+    if not np.isfinite(loss):
+        raise ValueError(f"training diverged at learning_rate = {detector.learning_rate}; use a smaller one")
+    return float(loss)
+
+
+def shuffled_epochs(detector, n_rows):
+    """The rows in a new order for every epoch, until there were ``epochs`` of them or ``max_steps`` batches.
+
+    The last batch of an epoch may be a short one; the last epoch may be cut off by ``max_steps``.
+    """
+    random = np.random.default_rng(detector.seed)
+    steps_left = detector.max_steps
+    for _ in range(detector.epochs):
+        if steps_left <= 0:
+            return
+        yield random.permutation(n_rows)[:steps_left * detector.batch_size]
+        steps_left -= n_batches(n_rows, detector.batch_size)
+
+
+def n_batches(n_rows, batch_size):
+    """Batches that hold so many rows, the last one perhaps short."""
+    return -(-n_rows // batch_size)
+
+
+def predict(model, inputs):
+    """What a Keras model makes of an array, as float64, a few thousand rows at a time."""
+    inputs = np.asarray(inputs, dtype=np.float32)
+    pieces = [inputs[first:first + ROWS_AT_ONCE] for first in range(0, len(inputs), ROWS_AT_ONCE)]
+    return np.concatenate([np.asarray(model(piece, training=False), dtype=np.float64) for piece in pieces])

@@ -1,0 +1,73 @@
+"""Support vector machine: on which side of a learned boundary a window lies. It has seen both kinds."""
+
+import numpy as np
+from sklearn.svm import SVC
+
+from acoustic_nb.detectors.base import (
+    check_enough,
+    check_positive,
+    check_whole_numbers,
+    score_drops,
+    scored_values,
+    training_values,
+)
+
+MIN_WINDOWS_PER_LABEL = 2
+
+
+class SVMDetector:
+    """Anomaly score: signed distance from the boundary between normal and anomalous windows, in units of the margin.
+
+    Supervised: it knows only the anomalies it was shown, so its figures do not compare with the other five.
+
+    Parameters
+    ----------
+    C : float
+        Price of a training window on the wrong side; higher fits closer.
+    gamma : float or "scale" or "auto"
+        How local the radial kernel is; higher is more local.
+    seed : int
+        Stored like every detector's; fitting has no random part.
+
+    Attributes
+    ----------
+    boundary : float
+        The model's own decision threshold on the score: 0.
+    n_support_ : ndarray of int, shape (2,)
+        Number of normal and of anomalous support vectors.
+    svc_ : sklearn.svm.SVC
+    """
+
+    supervised = True
+    boundary = 0.0
+
+    def __init__(self, C=1.0, *, gamma="scale", seed=0):
+        self.C = C
+        self.gamma = gamma
+        self.seed = seed
+
+    def fit(self, windows):
+        """Find the boundary; at least two windows of each label."""
+        check_positive(C=self.C)
+        if self.gamma not in ("scale", "auto"):
+            check_positive(gamma=self.gamma)
+        check_whole_numbers(0, seed=self.seed)
+        values = training_values(self, windows, at_least=1)
+        counts = {"normal ": windows.normal(), "anomalous ": windows.anomalous()}
+        if not all(map(len, counts.values())):
+            raise ValueError(f"SVMDetector learns from both labels, got {len(counts['normal '])} normal and "
+                             f"{len(counts['anomalous '])} anomalous windows; call fit(split.train)")
+        for kind, part in counts.items():
+            check_enough("SVMDetector", part, at_least=MIN_WINDOWS_PER_LABEL, kind=kind)
+        self.svc_ = SVC(C=self.C, gamma=self.gamma, random_state=self.seed).fit(values, windows.label)
+        self.n_support_ = np.array(self.svc_.n_support_)
+        self.feature_names_ = windows.feature_names
+        return self
+
+    def score(self, windows):
+        """Decision function, shape (n_windows,): above 0 on the anomalous side, beyond 1 outside the margin."""
+        return self.svc_.decision_function(scored_values(self, windows))
+
+    def contributions(self, windows):
+        """How far the score falls when one feature is set to its normal mean, see `score_drops`."""
+        return score_drops(self.score, windows)

@@ -1,0 +1,659 @@
+"""Executing: a folder of notebooks and two recordings become a Run.
+
+A job is one notebook. Each job has a process of its own, the worker, which runs the notebook with papermill, renders
+its report and writes its status file. The process that was asked for the run, the runner, starts the workers, writes
+everything else, and is the only one that decides. A worker holds the reading end of a pipe to its runner: when that
+closes, whatever the reason, the worker ends its kernel and itself.
+"""
+
+import ast
+import difflib
+import hashlib
+import json
+import math
+import os
+import platform
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from acoustic_nb.progress import JobProgress
+from acoustic_nb.runs import Run
+
+COMPARISON = "comparison"
+LONGEST_FIRST = ("gan", "lstm_autoencoder", "conv_autoencoder")
+GIVEN_BY_THE_RUN = ("normal", "anomalous", "run_dir")
+KERNEL_MEMORY_BYTES = 1.5 * 2**30
+TIMEOUT_S = 600.0
+POLL_S = 0.1
+PACKAGES = ("acoustic-nb", "numpy", "scipy", "librosa", "soundfile", "scikit-learn", "tensorflow", "keras", "pandas",
+            "matplotlib", "papermill", "nbclient", "nbconvert", "ipykernel")
+CHECKOUT = Path(__file__).absolute().parent.parent
+
+
+# ---- notebooks and what can be set in them
+
+def in_checkout():
+    """Whether this package lies in a source tree, notebooks beside it, rather than being installed from a wheel."""
+    return (CHECKOUT / "pyproject.toml").is_file() and (CHECKOUT / "notebooks").is_dir()
+
+
+def notebooks_folder():
+    """The folder of the notebooks: the checkout's, else the copy inside the installed package."""
+    return CHECKOUT / "notebooks" if in_checkout() else Path(__file__).absolute().parent / "notebooks"
+
+
+def find_notebooks(folder=None):
+    """The notebooks ``<number>_<job>.ipynb`` of a folder, by number: ``{job: path}``."""
+    folder = Path(folder or notebooks_folder()).absolute()
+    found = {match[1]: path for path in sorted(folder.glob("*.ipynb")) if (match := re.fullmatch(r"\d+_(\w+)", path.stem))}
+    if not found:
+        raise FileNotFoundError(f"{folder}: holds no notebooks like 01_kmeans.ipynb; install the package again")
+    return found
+
+
+def choose_jobs(notebooks, only=None):
+    """The notebooks of the detectors named in ``only`` (all if None) and of the comparison: ``{job: path}``."""
+    for name in only or ():
+        if name not in notebooks:
+            raise ValueError(f"there is no detector {name!r}{_nearest(name, notebooks)}; "
+                             f"there are {', '.join(job for job in notebooks if job != COMPARISON)}")
+    if only is not None and not set(only) - {COMPARISON}:
+        raise ValueError("no detector is chosen; name at least one, for example --only gmm")
+    return {job: path for job, path in notebooks.items() if only is None or job in only or job == COMPARISON}
+
+
+def notebook_parameters(path):
+    """What can be set in a notebook, from its cell tagged ``parameters``.
+
+    Returns
+    -------
+    dict
+        ``{name: {"type": "float", "default": 1.0, "help": "seconds"}}``, types str, int, float, bool.
+    """
+    import papermill
+    from papermill.utils import any_tagged_cell
+
+    notebook = papermill.iorw.load_notebook_node(str(path))
+    if not any_tagged_cell(notebook, "parameters"):
+        raise ValueError(f"{path}: has no cell tagged 'parameters', so nothing can be passed to it; tag its first code cell")
+    found = {}
+    for name, entry in papermill.inspect_notebook(_literal_path(path)).items():
+        default = ast.literal_eval(entry["default"])
+        found[name] = {"type": type(default).__name__, "default": default, "help": entry["help"].strip()}
+        if entry["inferred_type_name"] == "float" and type(default) is int:
+            found[name].update(type="float", default=float(default))
+    return found
+
+
+def check_parameters(listed, given):
+    """Turn what the user set into values of the right type, for each notebook that lists them.
+
+    Parameters
+    ----------
+    listed : dict
+        ``{job: notebook_parameters(path)}``.
+    given : dict
+        ``{name: value}``; text is read as the type that the notebook's default has.
+
+    Returns
+    -------
+    dict
+        ``{job: {name: value}}``.
+
+    Raises
+    ------
+    ValueError
+        If no notebook lists a name, it is set by the run itself, or a value does not fit.
+    """
+    known = {name for parameters in listed.values() for name in parameters} - set(GIVEN_BY_THE_RUN)
+    for name in given:
+        if name in GIVEN_BY_THE_RUN:
+            raise ValueError(f"{name} is set by the run itself, not with -p; use --normal, --anomalous and --runs-dir")
+        if name not in known:
+            raise ValueError(f"no notebook of this run has a parameter {name!r}{_nearest(name, known)}; "
+                             "`acoustic-nb params` lists all")
+    return {job: {name: _converted(name, value, parameters[name]) for name, value in given.items() if name in parameters}
+            for job, parameters in listed.items()}
+
+
+def _converted(name, value, parameter):
+    kind, default = parameter["type"], parameter["default"]
+    with suppress(ValueError, OverflowError):
+        if kind == "bool":
+            words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+            if str(value).lower() in words:
+                return words[str(value).lower()]
+        elif kind == "str" and isinstance(value, str):
+            return value
+        elif kind in ("int", "float") and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            number = float(value)
+            if kind == "int" and number.is_integer():
+                return int(value)
+            if kind == "float" and math.isfinite(number):
+                return number
+    rule = {"bool": "true or false", "str": "a text", "int": "a whole number", "float": "a number"}
+    if kind not in rule:
+        raise ValueError(f"{name} cannot be set from outside: its default {default!r} is no number, text, true or false; "
+                         "change it in the notebook")
+    raise ValueError(f"{name} is {rule[kind]} such as {str(default).lower() if kind == 'bool' else default}, got {value!r}")
+
+
+def _nearest(name, known):
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _literal_path(path):
+    """The path as papermill wants it, which fills in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+# ---- the machine
+
+def cores():
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worker_count(n_jobs, wanted=None):
+    """How many jobs may run at once: as many as ``wanted``, else as cores and memory allow; at least 1."""
+    if wanted is not None and wanted < 1:
+        raise ValueError(f"at least 1 worker is needed, got {wanted}")
+    allowed = wanted or min(cores(), int(psutil.virtual_memory().available // KERNEL_MEMORY_BYTES))
+    return max(1, min(allowed, n_jobs))
+
+
+def kernel_python():
+    """The interpreter that Jupyter starts for the kernel ``python3``."""
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    try:
+        program = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    except NoSuchKernel:
+        raise ValueError("Jupyter knows no kernel python3; install it with: "
+                         f"{shlex.quote(sys.executable)} -m pip install ipykernel") from None
+    ours = {"python", f"python{sys.version_info[0]}", f"python{sys.version_info[0]}.{sys.version_info[1]}"}
+    return sys.executable if program in ours else program
+
+
+def check_kernel():
+    """Refuse a kernel that is another Python than this one."""
+    program = kernel_python()
+    if os.path.abspath(program) != os.path.abspath(sys.executable):
+        raise ValueError(f"the kernel python3 starts {program}, but this is {sys.executable}, and only here is acoustic_nb "
+                         "installed; remove the stale kernel with: jupyter kernelspec remove python3")
+
+
+def versions():
+    """Versions of Python and of the packages that results depend on; None where one is missing."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        found[package] = None
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def git_commit():
+    """The commit of the checkout as 40 hex digits; None where there is none."""
+    with suppress(OSError):
+        head = (CHECKOUT / ".git" / "HEAD").read_text().strip()
+        if not head.startswith("ref: "):
+            return head
+        branch = head.removeprefix("ref: ")
+        with suppress(OSError):
+            return (CHECKOUT / ".git" / branch).read_text().strip()
+        for line in (CHECKOUT / ".git" / "packed-refs").read_text().splitlines():
+            if line.endswith(f" {branch}"):
+                return line.split()[0]
+    return None
+
+
+# ---- a run, from the runner's side
+
+def load_inputs(normal, anomalous, settings):
+    """The two recordings, checked."""
+    from acoustic_nb.datasets import load_pair
+
+    return load_pair(normal, anomalous, **{name: settings[name] for name in ("window_s", "hop_s", "seed")})
+
+
+def share_features(recordings, folder, settings):
+    """Compute the features once, where every notebook finds them."""
+    from acoustic_nb.feature_cache import cached_features
+
+    cached_features(recordings, folder, **{name: settings[name] for name in ("window_s", "hop_s", "n_mfcc")})
+
+
+def start_run(runs_dir, *, name=None, normal="demo", anomalous="demo", parameters=None, only=None, command="",
+              notebooks=None, workers=None, timeout_s=TIMEOUT_S, load=load_inputs, share=share_features):
+    """Execute the notebooks on two recordings, into a new run folder.
+
+    Everything is checked before the folder is made. Jobs that fail do not stop the others; ask ``run.statuses()``.
+
+    Parameters
+    ----------
+    runs_dir : path
+    name : str, optional
+        Made from the recordings' names by default.
+    normal, anomalous : str
+        Audio files, or ``"demo"`` for both.
+    parameters : dict, optional
+        ``{name: value}`` for the notebooks that list the name.
+    only : list of str, optional
+        Detectors to run; all by default. The comparison always runs.
+    command : str
+        What the user typed; recorded.
+    notebooks : path, optional
+        Folder of the notebooks.
+    workers : int, optional
+        Jobs at once; by default what the machine allows.
+    timeout_s : float
+        Longest time for one cell.
+    load, share : callable
+        ``load(normal, anomalous, settings)`` returns the recordings, ``share(recordings, folder, settings)`` computes
+        what the notebooks share.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ValueError, OSError
+        With one line that says what is wrong; nothing is left behind then.
+    KeyboardInterrupt
+        After Ctrl-C or SIGTERM; the run can be resumed.
+    """
+    normal, anomalous = (path if path == "demo" else os.path.abspath(path) for path in (normal, anomalous))
+    plan = _Plan.make(notebooks, only, parameters or {})
+    workers = worker_count(len(plan.jobs), workers)
+    if not timeout_s > 0:
+        raise ValueError(f"the longest time for a cell must be a positive number of seconds, got {timeout_s}")
+    recordings = load(normal, anomalous, plan.settings)
+    run = Run.create(runs_dir, name or ("demo" if normal == "demo" else "_".join(each.name for each in recordings)))
+    try:
+        with _owned(run), _stoppable(run):
+            run.write_manifest({
+                "name": run.folder.name, "created": _now(), "finished": None, "command": command,
+                "parameters": {**plan.settings, "normal": normal, "anomalous": anomalous}, "given": parameters or {},
+                "seed": plan.settings.get("seed"), "timeout_s": timeout_s, "inputs": [_input(each) for each in recordings],
+                **_surroundings(), "jobs": dict.fromkeys(plan.jobs, "queued"), "verdict": UNFINISHED})
+            for job in plan.jobs:
+                run.write_status(job, "queued")
+            share(recordings, run.folder / "features", plan.settings)
+            del recordings  # the notebooks need the memory
+            _run_jobs(run, plan, list(plan.jobs), workers=workers, timeout_s=timeout_s)
+            _finish(run)
+    except Exception:
+        if all(status["status"] == "queued" for status in run.statuses().values()):
+            shutil.rmtree(run.folder)
+        raise
+    return run
+
+
+def resume_run(run, *, command="", notebooks=None, workers=None, timeout_s=None, load=load_inputs, share=share_features):
+    """Execute the jobs of a run that are not ok, and the comparison again if there are any; see ``start_run``."""
+    manifest = run.read_manifest()
+    for entry in manifest["inputs"]:
+        _check_unchanged(run, entry)
+    plan = _Plan.make(notebooks, list(manifest["jobs"]), manifest["given"])
+    todo = [job for job in plan.jobs if run.statuses().get(job, {}).get("status") != "ok"]
+    if todo and COMPARISON in plan.jobs:
+        todo = [job for job in todo if job != COMPARISON] + [COMPARISON]
+    with _owned(run), _stoppable(run):
+        if todo:
+            recordings = load(manifest["parameters"]["normal"], manifest["parameters"]["anomalous"], plan.settings)
+            for job in todo:
+                run.forget(job)
+                run.write_status(job, "queued")
+            resumed = {"at": _now(), "command": command, **_surroundings()}
+            run.write_manifest({**manifest, "finished": None, "resumed": [*manifest.get("resumed", []), resumed],
+                                "jobs": _outcome(run), "verdict": UNFINISHED})
+            share(recordings, run.folder / "features", plan.settings)
+            del recordings
+            _run_jobs(run, plan, todo, workers=worker_count(len(todo), workers),
+                      timeout_s=timeout_s or manifest["timeout_s"])
+        _finish(run)
+    return run
+
+
+def is_running(run):
+    """Whether a runner is at work on this run right now."""
+    with suppress(OSError, ValueError, psutil.Error):
+        pid, begun = (run.folder / "runner").read_text().split()
+        return abs(psutil.Process(int(pid)).create_time() - float(begun)) < 2
+    return False
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which notebooks run with which parameters."""
+
+    jobs: dict      # {job: path}, in the order of the notebooks
+    listed: dict    # {job: notebook_parameters(path)}
+    given: dict     # {job: {name: value}}, what the user set
+    settings: dict  # {name: value} where all notebooks that list the name agree
+
+    @classmethod
+    def make(cls, notebooks, only, parameters):
+        check_kernel()
+        jobs = choose_jobs(find_notebooks(notebooks), only)
+        listed = {job: notebook_parameters(path) for job, path in jobs.items()}
+        given = check_parameters(listed, parameters)
+        settings = {}
+        for job, entries in listed.items():
+            for name, entry in entries.items():
+                settings.setdefault(name, []).append(given[job].get(name, entry["default"]))
+        settings = {name: values[0] for name, values in settings.items()
+                    if name not in GIVEN_BY_THE_RUN and all(value == values[0] for value in values)}
+        return cls(jobs, listed, given, settings)
+
+    def parameters(self, job, run):
+        """What papermill passes to the notebook of a job."""
+        inputs = run.read_manifest()["parameters"]
+        by_run = {"normal": inputs["normal"], "anomalous": inputs["anomalous"], "run_dir": str(run.folder)}
+        return {**self.given[job], **{name: value for name, value in by_run.items() if name in self.listed[job]}}
+
+
+def _run_jobs(run, plan, todo, *, workers, timeout_s):
+    """Run the jobs ``todo``, the longest first and the comparison after all others."""
+    rank = {job: place for place, job in enumerate(LONGEST_FIRST)}
+    order = sorted((job for job in todo if job != COMPARISON), key=lambda job: rank.get(job, len(rank)))
+    progress = JobProgress(len(todo))
+    environment = _environment(min(workers, max(1, len(order))))
+    running = {}
+    try:
+        for waiting in (order, [job for job in todo if job == COMPARISON]):
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    job = waiting.pop(0)
+                    run.write_status(job, "running")
+                    running[job] = _Worker(run, job, plan.jobs[job], plan.parameters(job, run), timeout_s, environment)
+                    progress.started(job)
+                    _note_jobs(run)
+                time.sleep(POLL_S)
+                progress.tick()
+                for job in [job for job, worker in running.items() if worker.process.poll() is not None]:
+                    running.pop(job).settle(run, job)
+                    progress.finished(job, run.statuses()[job])
+                    _note_jobs(run)
+    finally:  # on success nothing is running any more
+        for worker in running.values():
+            worker.stop()
+        with suppress(OSError):  # a full disk has its own exception under way
+            for job in todo:
+                if run.statuses()[job]["status"] == "running":
+                    run.write_status(job, "queued", error="interrupted")
+            _note_jobs(run)
+        progress.close()
+
+
+class _Worker:
+    """One job's process, and the short folder for its kernel's sockets."""
+
+    def __init__(self, run, job, notebook, parameters, timeout_s, environment):
+        # the path of a Unix socket has at most about 100 bytes
+        short = "/tmp" if len(tempfile.gettempdir()) > 60 and os.access("/tmp", os.W_OK) else None
+        self.scratch = Path(tempfile.mkdtemp(prefix="anb", dir=short))
+        self.begun = time.monotonic()
+        task = {"run": str(run.folder), "job": job, "notebook": str(notebook), "parameters": parameters,
+                "timeout_s": timeout_s, "scratch": str(self.scratch)}
+        try:
+            with open(self.scratch / "log", "wb") as log:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "acoustic_nb.execute", json.dumps(task)], stdin=subprocess.PIPE,
+                    stdout=log, stderr=log, start_new_session=True,
+                    env={**environment, "IPYTHONDIR": str(self.scratch / "ipython")})
+        except BaseException:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            raise
+
+    def settle(self, run, job):
+        """Clean up after a worker that has ended; one that left no word of its job is written down as dead."""
+        if run.statuses()[job]["status"] == "running":
+            log = (self.scratch / "log").read_text(errors="replace").strip().splitlines()
+            code = self.process.returncode
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+            run.write_status(job, "dead", error=f"the job's process {how}{': ' + log[-1].strip() if log else ''}",
+                             seconds=round(time.monotonic() - self.begun, 2))
+        self._clean()
+
+    def stop(self):
+        """End the worker and its kernel now."""
+        self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            _end_with_children(psutil.Process(self.process.pid))
+            self.process.wait()
+        self._clean()
+
+    def _clean(self):
+        self.process.stdin.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def _end_with_children(process):
+    """Kill everything that a process started, then the process."""
+    with suppress(psutil.NoSuchProcess):
+        for child in process.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        process.kill()
+
+
+def _environment(workers):
+    """Environment of the workers and their kernels: each kernel gets its share of the cores."""
+    share = str(max(1, cores() // workers))
+    names = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB", "NUMEXPR")
+    caps = {f"{name}_NUM_THREADS": share for name in names}
+    caps.update(TF_NUM_INTRAOP_THREADS=share, TF_NUM_INTEROP_THREADS=share, TF_CPP_MIN_LOG_LEVEL="3",
+                PYDEVD_DISABLE_FILE_VALIDATION="1")
+    # with a backend of the user's own, no figure would reach the notebook
+    return {**{name: value for name, value in os.environ.items() if name != "MPLBACKEND"}, **caps}
+
+
+@contextmanager
+def _owned(run):
+    """Keep a second runner away from the run."""
+    if is_running(run):
+        raise ValueError(f"{run.folder}: is running already, in process {(run.folder / 'runner').read_text().split()[0]}; "
+                         "wait for it, or end it first")
+    (run.folder / "runner").write_text(f"{os.getpid()} {psutil.Process().create_time()}\n")
+    try:
+        yield
+    finally:
+        (run.folder / "runner").unlink(missing_ok=True)
+
+
+@contextmanager
+def _stoppable(run):
+    """SIGTERM and a closed terminal are Ctrl-C; after it, say how to go on."""
+    def stop(number, frame):
+        for each in before:  # once is enough, the clean-up is not to be disturbed
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if number not in before and not (number == getattr(signal, "SIGHUP", None)
+                                             and signal.getsignal(number) == signal.SIG_IGN):  # nohup
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: acoustic-nb run --resume {shlex.quote(str(run.folder))}", file=sys.stderr)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _finish(run):
+    from acoustic_nb.report import write_index
+
+    statuses = run.statuses()
+    verdict = run.verdict()
+    if verdict is None and COMPARISON in statuses:
+        comparison = statuses[COMPARISON]
+        verdict = _no_verdict(f"the comparison is {comparison['status']} ({comparison['error'] or 'it wrote none'})")
+    manifest = {**run.read_manifest(), "jobs": _outcome(run), "verdict": verdict or _no_verdict("there is no comparison")}
+    run.write_manifest({**manifest, "finished": _now()})
+    write_index(run)
+
+
+def _note_jobs(run):
+    run.write_manifest({**run.read_manifest(), "jobs": _outcome(run)})
+
+
+def _outcome(run):
+    statuses = run.statuses()
+    order = [job for job in run.read_manifest()["jobs"] if job in statuses]
+    return {job: statuses[job]["status"] for job in order}
+
+
+def _no_verdict(why):
+    return {"kind": "none", "text": f"no verdict: {why}"}
+
+
+UNFINISHED = _no_verdict("the run has not finished")
+
+
+def _surroundings():
+    return {"versions": versions(), "platform": platform.platform(), "git_commit": git_commit()}
+
+
+def _now():
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def _input(recording):
+    sha256 = hashlib.sha256(recording.samples).hexdigest() if recording.path == "demo" else _file_sha256(recording.path)
+    return {"name": recording.name, "label": recording.label, "path": recording.path, "sha256": sha256,
+            "sample_rate": recording.sample_rate, "native_sample_rate": recording.native_sample_rate,
+            "duration_s": round(recording.duration_s, 3)}
+
+
+def _file_sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_unchanged(run, entry):
+    if entry["path"] == "demo":
+        return
+    if not Path(entry["path"]).is_file():
+        raise FileNotFoundError(f"{entry['path']}: no such file any more, but {run.folder.name} was started with it; "
+                                "put it back, or start a new run")
+    if _file_sha256(entry["path"]) != entry["sha256"]:
+        raise ValueError(f"{entry['path']}: has changed since {run.folder.name} was started, so finished and new jobs would "
+                         "not belong together; start a new run")
+
+
+# ---- one job, from the worker's side
+
+def _work(task):
+    """Execute one notebook, render its report, write its status."""
+    from acoustic_nb.report import render_notebook
+
+    begun = time.monotonic()
+    _end_with_runner(task["scratch"])
+    run, notebook = Run(Path(task["run"])), Path(task["notebook"])
+    executed = run.folder / notebook.name
+    executed.unlink(missing_ok=True)
+    status, error = _execute_notebook(notebook, executed, task)
+    if executed.exists():
+        try:
+            render_notebook(executed, run.folder / "reports" / f"{notebook.stem}.html")
+        except Exception as problem:  # noqa: BLE001  any failure of the report is the job's failure, and recorded
+            status = "failed" if status == "ok" else status
+            error = error or f"the report could not be rendered: {_line(type(problem).__name__, problem)}"
+    run.write_status(task["job"], status, error=error, seconds=round(time.monotonic() - begun, 2))
+
+
+def _execute_notebook(notebook, executed, task):
+    """Run a notebook with papermill and return status and error: success is known from the exception alone."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from traitlets.config import Config
+
+    tcp = os.name == "nt"
+    manager = {"transport_encryption": "auto"} if tcp else {"transport": "ipc", "ip": f"{task['scratch']}/k"}
+    attempts = 2 if tcp else 1  # two kernels may have taken the same port
+    for attempt in range(attempts):
+        try:
+            papermill.execute_notebook(
+                _literal_path(notebook), _literal_path(executed), parameters=task["parameters"], kernel_name="python3",
+                cwd=str(notebook.parent), progress_bar=False, execution_timeout=task["timeout_s"],
+                extra_arguments=["--log-level=50"], config=Config({"KernelManager": manager}))
+        except papermill.PapermillExecutionError as error:
+            return "failed", f"{_line(error.ename, error.evalue)} (cell [{error.exec_count}])"
+        except CellTimeoutError:
+            return "timeout", (f"CellTimeoutError: cell [{_last_cell(executed)}] ran longer than {task['timeout_s']:g} s; "
+                               "allow more with --timeout")
+        except DeadKernelError:
+            return "dead", (f"DeadKernelError: the kernel died in cell [{_last_cell(executed)}]; "
+                            "if memory ran out, use --workers 1")
+        except Exception as error:  # noqa: BLE001  whatever it is, it is recorded as the job's error
+            if "Kernel died" in str(error) and attempt + 1 < attempts:
+                continue
+            return ("dead" if "Kernel died" in str(error) else "failed"), _line(type(error).__name__, error)
+        return _stopped_itself(executed)
+
+
+def _stopped_itself(executed):
+    """papermill takes ``sys.exit()`` in a cell for success, though the cells after it have not run."""
+    import nbformat
+
+    for cell in nbformat.read(executed, as_version=4).cells:
+        if any(output.output_type == "error" for output in cell.get("outputs", ())):
+            return "failed", f"SystemExit: the notebook ended itself (cell [{cell.execution_count}])"
+    return "ok", None
+
+
+def _last_cell(executed):
+    """Number of the last cell that was started, as the executed notebook shows it."""
+    import nbformat
+
+    cells = [cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"]
+    started = [number for number, cell in enumerate(cells, 1) if cell.metadata.get("papermill", {}).get("start_time")]
+    return started[-1] if started else 0
+
+
+def _line(kind, message):
+    text = " ".join(str(message).split())
+    return f"{kind}: {text[:500]}" if text else str(kind)
+
+
+def _end_with_runner(scratch):
+    """End the kernel and this worker as soon as the runner closes the pipe, or is gone."""
+    def wait():
+        while os.read(0, 1):
+            pass
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    _work(json.loads(sys.argv[1]))

@@ -1,0 +1,107 @@
+"""Players: sound in a notebook or report that keeps what is loud and what is quiet.
+
+One linear gain serves all players of a report, so two clips differ in loudness exactly as the recordings do.
+A player is HTML with the sound inside it, as mono MP3: it needs no other file and no network.
+"""
+
+import base64
+import io
+from html import escape
+
+import numpy as np
+from IPython.display import HTML
+
+MAX_PLAYER_S = 30.0
+PEAK_DBFS = -1.0
+MAX_GAIN_DB = 40.0
+FADE_S = 0.005
+MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+
+def player_gain(recordings):
+    """The one linear gain for every player of a report.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        All that will be heard together; at least one.
+
+    Returns
+    -------
+    float
+        Brings the highest peak of them all to -1 dBFS; at most +40 dB, so that near silence is not blown up into
+        noise. Below 1 where that peak is already higher.
+    """
+    if not recordings:
+        raise ValueError("player_gain needs at least one recording, got none; give all that the report plays")
+    peak = max(float(max(recording.samples.max(), -recording.samples.min())) for recording in recordings)
+    return 10 ** (min(PEAK_DBFS - _db(peak), MAX_GAIN_DB) / 20)
+
+
+def player(recording, *, start_s=0.0, duration_s=MAX_PLAYER_S, gain, title):
+    """A figure with a caption and an audio control for a part of a recording.
+
+    Parameters
+    ----------
+    recording : Recording
+    start_s, duration_s : float
+        The part to hear, in seconds; at most 30 s, and it ends where the recording ends. Both ends are faded over
+        5 ms, or cutting the sound would add clicks of its own.
+    gain : float
+        Linear, from ``player_gain``; the same for all players that are compared. The caption states it in dB.
+    title : str
+        Plain text.
+
+    Returns
+    -------
+    IPython.display.HTML
+
+    Raises
+    ------
+    ValueError
+        If the part lies outside the recording, or the gain is not positive.
+    """
+    if not np.isfinite(gain) or gain <= 0:
+        raise ValueError(f"gain must be a positive linear factor, got {gain}; take it from player_gain")
+    start_s = max(0.0, start_s)
+    samples = recording.part(start_s, min(duration_s, MAX_PLAYER_S)) if duration_s > 0 else ()
+    if not len(samples):
+        raise ValueError(f"{recording.name}: there is no sound in the {duration_s:g} s from {start_s:g} s on, it lasts "
+                         f"{recording.duration_s:.1f} s; choose a part inside it (are both in seconds?)")
+    end_s = start_s + len(samples) / recording.sample_rate
+    times = f"{start_s:.1f} s to {end_s:.1f} s of {recording.name}, gain {_db(gain):+.1f} dB"
+    sound = base64.b64encode(_mp3(_faded(samples * gain, recording.sample_rate), recording.sample_rate)).decode()
+    # <audio src>, not <source>: JupyterLab strips the latter from notebooks it does not trust
+    return HTML(f'<figure class="player" style="margin:0"><figcaption><strong>{escape(str(title))}</strong><br>'
+                f'<span>{escape(times)}</span></figcaption><audio controls preload="none" '
+                f'aria-label="{escape(str(title))}" src="data:audio/mpeg;base64,{sound}"></audio></figure>')
+
+
+def players(several):
+    """Several players side by side, below each other where the page is narrow."""
+    inside = "".join(one.data for one in several)
+    return HTML(f'<div class="players" style="display:flex;flex-wrap:wrap;gap:1rem 2rem">{inside}</div>')
+
+
+def _faded(samples, sample_rate):
+    ramp = np.linspace(0, 1, min(round(FADE_S * sample_rate), len(samples) // 2), endpoint=False, dtype=np.float32)
+    faded = np.array(samples, dtype=np.float32)
+    faded[:len(ramp)] *= ramp
+    faded[len(faded) - len(ramp):] *= ramp[::-1]
+    return faded
+
+
+def _mp3(samples, sample_rate):
+    import soundfile
+    import soxr
+
+    if sample_rate not in MP3_RATES_HZ:
+        rate_hz = next((rate for rate in MP3_RATES_HZ if rate > sample_rate), MP3_RATES_HZ[-1])
+        samples, sample_rate = soxr.resample(samples, sample_rate, rate_hz), rate_hz
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(samples, -1, 1), sample_rate, format="MP3", subtype="MPEG_LAYER_III")
+    return file.getvalue()
+
+
+def _db(factor):
+    return 20 * np.log10(max(factor, 1e-12))
