@@ -570,51 +570,50 @@ def _check_unchanged(run, entry):
 
 def _work(task):
     """Execute one notebook, render its report, write its status."""
-    from acoustic_nb.report import render_notebook
-
     begun = time.monotonic()
     _end_with_runner(task["scratch"])
+    from acoustic_nb.report import render_notebook
+
     run, notebook = Run(Path(task["run"])), Path(task["notebook"])
     executed = run.folder / notebook.name
     executed.unlink(missing_ok=True)
     status, error = _execute_notebook(notebook, executed, task)
     if executed.exists():
         try:
-            render_notebook(executed, run.folder / "reports" / f"{notebook.stem}.html")
-        except Exception as problem:  # noqa: BLE001  any failure of the report is the job's failure, and recorded
+            render_notebook(executed, run.folder / "reports" / f"{notebook.stem}.html",
+                            status={"status": status, "error": error})
+        except Exception as problem:  # any failure of the report is the job's failure, and recorded
             status = "failed" if status == "ok" else status
             error = error or f"the report could not be rendered: {_line(type(problem).__name__, problem)}"
     run.write_status(task["job"], status, error=error, seconds=round(time.monotonic() - begun, 2))
 
 
-def _execute_notebook(notebook, executed, task):
+def _execute_notebook(notebook, executed, task, *, windows=os.name == "nt"):
     """Run a notebook with papermill and return status and error: success is known from the exception alone."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from traitlets.config import Config
 
-    tcp = os.name == "nt"
-    manager = {"transport_encryption": "auto"} if tcp else {"transport": "ipc", "ip": f"{task['scratch']}/k"}
-    attempts = 2 if tcp else 1  # two kernels may have taken the same port
-    for attempt in range(attempts):
-        try:
-            papermill.execute_notebook(
-                _literal_path(notebook), _literal_path(executed), parameters=task["parameters"], kernel_name="python3",
-                cwd=str(notebook.parent), progress_bar=False, execution_timeout=task["timeout_s"],
-                extra_arguments=["--log-level=50"], config=Config({"KernelManager": manager}))
-        except papermill.PapermillExecutionError as error:
-            return "failed", f"{_line(error.ename, error.evalue)} (cell [{error.exec_count}])"
-        except CellTimeoutError:
-            return "timeout", (f"CellTimeoutError: cell [{_last_cell(executed)}] ran longer than {task['timeout_s']:g} s; "
-                               "allow more with --timeout")
-        except DeadKernelError:
-            return "dead", (f"DeadKernelError: the kernel died in cell [{_last_cell(executed)}]; "
-                            "if memory ran out, use --workers 1")
-        except Exception as error:  # noqa: BLE001  whatever it is, it is recorded as the job's error
-            if "Kernel died" in str(error) and attempt + 1 < attempts:
-                continue
-            return ("dead" if "Kernel died" in str(error) else "failed"), _line(type(error).__name__, error)
-        return _stopped_itself(executed)
+    manager = {"transport_encryption": "auto"} if windows else {"transport": "ipc", "ip": f"{task['scratch']}/k"}
+    try:
+        papermill.execute_notebook(
+            _literal_path(notebook), _literal_path(executed), parameters=task["parameters"], kernel_name="python3",
+            cwd=str(notebook.parent), progress_bar=False, execution_timeout=task["timeout_s"],
+            extra_arguments=["--log-level=50"], config=Config({"KernelManager": manager}))
+    except papermill.PapermillExecutionError as error:
+        return "failed", f"{_line(error.ename, error.evalue)} (cell [{error.exec_count}])"
+    except CellTimeoutError:
+        return "timeout", (f"CellTimeoutError: cell [{_last_cell(executed)}] ran longer than {task['timeout_s']:g} s; "
+                           "allow more with --timeout")
+    except DeadKernelError:
+        return "dead", (f"DeadKernelError: the kernel died in cell [{_last_cell(executed)}]; "
+                        "if memory ran out, use --workers 1")
+    except Exception as error:  # whatever it is, it is recorded as the job's error
+        dead = "Kernel died" in str(error)
+        if dead and windows and not task.get("again"):  # two kernels may have taken the same port
+            return _execute_notebook(notebook, executed, {**task, "again": True})
+        return ("dead" if dead else "failed"), _line(type(error).__name__, error)
+    return _stopped_itself(executed)
 
 
 def _stopped_itself(executed):

@@ -222,7 +222,9 @@ class _FrameFeatures:
     """What every window of one rate shares: the mel filters and the number of contrast bands."""
 
     def __init__(self, sample_rate, n_mfcc):
-        import librosa
+        with warnings.catch_warnings():  # a library behind librosa asks for a notebook widget that nothing here needs
+            warnings.filterwarnings("ignore", message="IProgress")
+            import librosa
 
         self.librosa, self.sample_rate, self.n_mfcc = librosa, sample_rate, n_mfcc
         self.n_bands = contrast_bands(sample_rate)

@@ -15,7 +15,7 @@ MARKERS = ("o", "^")
 LABELS = ("normal", "anomalous")
 PART_STYLES = {"train": ("0.35", "//"), "calibration": ("0.65", ".."), "test": ("0.92", "")}
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
-MAX_COLUMNS = 1500
+MAX_COLUMNS = 1000
 
 
 class Figure:
@@ -34,7 +34,8 @@ def use_style():
     """One look for all figures of a notebook: light grid, seaborn's whitegrid."""
     import seaborn as sns
 
-    sns.set_theme(style="whitegrid", palette=COLOURS, rc={"axes.titlesize": 10, "axes.labelsize": 9, "font.size": 9,
+    sns.set_theme(style="whitegrid", palette=COLOURS, rc={"axes.titlesize": 10, "axes.labelsize": 9, "font.size": 9, "xtick.labelsize": 8,
+                                                          "ytick.labelsize": 8,
                                                           "grid.color": "0.9"})
 
 
@@ -54,9 +55,9 @@ def waveforms(recordings, axes=None):
         columns = recording.samples[:len(recording.samples) // step * step].reshape(-1, step)
         time_s = np.arange(len(columns)) * step / recording.sample_rate
         ax.fill_between(time_s, columns.min(axis=1), columns.max(axis=1), color=COLOURS[recording.label], linewidth=0.3)
-        ax.set(ylabel="amplitude\n(1 = full scale)", ylim=(-1.05 * peak, 1.05 * peak), xlim=(0, recording.duration_s))
+        ax.set(ylabel="amplitude\n(1 = full scale)", ylim=(-1.05 * peak, 1.05 * peak))
         ax.set_title(f"{recording.name} ({LABELS[recording.label]})", loc="left", fontsize=10)
-    axes[-1].set_xlabel("time in s")
+    _share_time(axes, recordings)
     return axes
 
 
@@ -79,7 +80,7 @@ def spectrograms(recordings, axes=None):
         ax.set_title(f"{recording.name} ({LABELS[recording.label]})", loc="left", fontsize=10)
         ax.grid(False)
         ax.figure.colorbar(image, ax=ax, label="level in dBFS", pad=0.01)
-    axes[-1].set_xlabel("time in s")
+    _share_time(axes, recordings)
     return axes
 
 
@@ -119,7 +120,7 @@ def score_timeline(windows, scores, threshold, axes=None, *, event_times_s=()):
         if inside:
             ax.plot(inside, np.full(len(inside), 0.03), "|", color="black", transform=ax.get_xaxis_transform(),
                     label="known click")
-        ax.legend(loc="upper right", fontsize=8, ncols=4)
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderaxespad=0.1, fontsize=8, ncols=4)
     axes[-1].set_xlabel("time in the recording in s")
     return axes
 
@@ -263,6 +264,10 @@ def flag_map(table, titles, axes=None):
         ax.invert_yaxis()
     axes[-1].set_xlabel("start of the window in s")
     return axes
+
+
+def _share_time(axes, recordings):
+    axes[-1].set(xlabel="time in s", xlim=(0, max(recording.duration_s for recording in recordings)))
 
 
 def _timeline(ax, middle_s, values, threshold, label):

@@ -33,9 +33,10 @@ VERDICT_LABELS = {"separates": "A detector tells these recordings apart",
                   "explained_by_level": "A difference in level alone explains it",
                   "no_evidence": "No evidence of a difference",
                   "too_little_data": "Too little sound to tell"}
-SUMMARY_COLUMNS = ("detector", "title", "supervised", "roc_auc", "roc_auc_low", "roc_auc_high", "n_eff", "identity_high",
-                   "level_auc", "pauc", "average_precision", "prevalence", "recall", "f1", "false_alarm_rate_wanted",
-                   "false_alarm_rate_used", "false_alarm_rate", "false_events_per_hour", "seconds")
+SUMMARY_COLUMNS = ("detector", "title", "supervised", "roc_auc", "roc_auc_low", "roc_auc_high", "n_eff",
+                   "identity_high", "level_auc", "pauc", "average_precision", "prevalence", "recall", "f1",
+                   "false_alarm_rate_wanted", "false_alarm_rate_used", "false_alarm_rate", "false_events_per_hour",
+                   "seconds")
 INPUT_COLUMNS = ("name", "path", "duration_s", "sample_rate", "sha256")
 MISSING = "–"
 
@@ -87,7 +88,7 @@ def write_index(run):
     jobs = _jobs(run, manifest)
     titles = {} if summary is None else dict(zip(summary["detector"], summary["title"], strict=True))
     for job in jobs:
-        job["title"] = titles.get(job["job"], job["job"].replace("_", " "))
+        job["title"] = titles.get(job["job"]) or job["job"].replace("_", " ")
         job["thumbnail"] = _thumbnail(run.folder / job["job"] / "figures" / "timeline.png")
     comparison = next((job for job in jobs if job["job"] == "comparison"), None)
     name, date = _name_and_date(run.folder.name)
@@ -162,9 +163,10 @@ def _shown(cell, number, prose):
         return {"kind": "markdown", "html": prose.html(cell.source, cell.get("attachments"))}
     if cell.cell_type != "code":
         return {"kind": "other"}
-    return {"kind": "code", "id": f"cell_{number}", "count": cell.execution_count, "has_code": bool(cell.source.strip()),
-            "failed": _error(cell) is not None, "code": Markup(Highlight2HTML(pygments_lexer="ipython3")(cell.source)),
-            "outputs": [_output(output, cell, prose) for output in _joined(cell.outputs)]}
+    return {"kind": "code", "id": f"cell_{number}", "count": cell.execution_count, "failed": _error(cell) is not None,
+            "has_code": bool(cell.source.strip()),
+            "code": Markup(Highlight2HTML(pygments_lexer="ipython3")(cell.source)),
+            "outputs": list(filter(None, (_output(output, cell, prose) for output in _joined(cell.outputs))))}
 
 
 def _joined(outputs):
@@ -180,14 +182,15 @@ def _joined(outputs):
 
 
 def _output(output, cell, prose):
+    """What the template needs of one output; None where there is nothing to show."""
     if output.output_type == "stream":
         text = re.sub(r"(?m)^.*\r(?=[^\n])", "", output.text.replace("\r\n", "\n")).strip("\n")
-        return {"kind": output.name, "text": Markup(ansi2html(text)), "lines": text.count("\n") + 1} if text else {}
+        return {"kind": output.name, "text": Markup(ansi2html(text)), "lines": text.count("\n") + 1} if text else None
     if output.output_type == "error":
         return {"kind": "error", "text": _traceback(output)}
     data = output.data
-    if "application/vnd.jupyter.widget-view+json" in data:
-        return {}
+    if "application/vnd.jupyter.widget-view+json" in data:  # a progress bar that has gone
+        return None
     if "text/html" in data:
         return {"kind": "html", "html": Markup(_table_ready(_without_outside(data["text/html"])))}
     if "text/markdown" in data:
@@ -195,7 +198,7 @@ def _output(output, cell, prose):
     for kind in ("image/svg+xml", "image/png", "image/jpeg"):
         if kind in data:
             about = output.metadata.get(kind, {})
-            alt = about.get("alt") or f"Figure from cell {cell.execution_count or MISSING} of the notebook, not described."
+            alt = about.get("alt") or f"Figure from cell {cell.execution_count or MISSING}, without a description."
             return {"kind": "figure", "alt": alt, **_picture(data[kind], kind, about)}
     if "text/latex" in data:
         return {"kind": "html", "html": prose.html(data["text/latex"])}
@@ -243,13 +246,15 @@ def _table_ready(html):
 
 TAG = re.compile(r"""<[a-zA-Z](?:[^>"']|"[^"]*+"|'[^']*+')*+>""")
 OUTSIDE_ATTRIBUTE = re.compile(
-    r"""(?i)(?<=[\s"'])(?:src|href|poster|data|action|background|xlink:href)(?=\s*=\s*["']?\s*(?:\w+:)?//)|\bsrcset(?=\s*=)""")
+    r"""(?i)(?<=[\s"'])(?:src|href|poster|data|action|background|xlink:href)(?=\s*=\s*["']?\s*(?:\w+:)?//)"""
+    r"""|\bsrcset(?=\s*=)""")
 OUTSIDE_STYLE = re.compile(r"""(?i)url\(\s*["']?\s*(?:\w+:)?//[^)]*\)|@import[^;]*;?""")
 
 
 def _without_outside(html):
-    """HTML of a cell without scripts, and without any attribute or style that would load or lead to a foreign address."""
+    """HTML of a cell without scripts, and without attributes and styles that load from, or lead to, other places."""
     html = re.sub(r"(?is)<script\b.*?</script\s*>", "", html)
+    html = re.sub(r"(?i)</?(?:base|embed|iframe|link|meta|object)\b[^>]*>", "", html)
     html = re.sub(r"(?is)<style\b.*?</style\s*>", lambda style: OUTSIDE_STYLE.sub("none", style[0]), html)
     return TAG.sub(lambda tag: OUTSIDE_STYLE.sub("none", OUTSIDE_ATTRIBUTE.sub("data-outside", tag[0]))
                    if "//" in tag[0] or "srcset" in tag[0] else tag[0], html)
@@ -327,8 +332,8 @@ def _no_verdict(comparison):
         return "There is no verdict: this run has no comparison."
     reason = {"failed": "the comparison failed", "timeout": "the comparison took too long",
               "dead": "the comparison's kernel died", "running": "the comparison is still running",
-              "ok": "the comparison finished without writing one"}.get(comparison["status"], "the comparison has not run")
-    return f"There is no verdict: {reason}."
+              "ok": "the comparison finished without writing one"}.get(comparison["status"])
+    return f"There is no verdict: {reason or 'the comparison has not run'}."
 
 
 def _groups(summary, jobs):
@@ -336,7 +341,8 @@ def _groups(summary, jobs):
     if summary is None or not len(summary):
         return []
     reports = {job["job"]: job["report"] for job in jobs}
-    rows = [{**dict.fromkeys(SUMMARY_COLUMNS), **row, "report": reports.get(row["detector"])} for row in summary.to_dict("records")]
+    rows = [{**dict.fromkeys(SUMMARY_COLUMNS), **row, "report": reports.get(row["detector"])}
+            for row in summary.to_dict("records")]
     rows.sort(key=lambda row: -1.0 if _absent(row.get("roc_auc")) else row["roc_auc"], reverse=True)
     named = (("Learned from normal sound only", False), ("Supervised: has also learned from anomalous sound", True))
     return [(label, chosen) for label, kind in named

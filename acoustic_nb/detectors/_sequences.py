@@ -26,8 +26,8 @@ def stretches(windows, rows=None):
     twice = same_recording & (np.abs(step_s) < 0.5 / windows.sample_rate)
     if twice.any():
         row = rows[np.flatnonzero(twice)[0]]
-        raise ValueError(f"two windows of {windows.recording[row]} start at {windows.start_s[row]:.3f} s, so their order "
-                         "is not known; give each recording its own name and each window once")
+        raise ValueError(f"two windows of {windows.recording[row]} start at {windows.start_s[row]:.3f} s, which leaves "
+                         "no order; give each recording its own name and each window once")
     neighbours = same_recording & (np.abs(step_s - windows.hop_s) < 1 / windows.sample_rate)
     return np.split(rows, np.flatnonzero(~neighbours) + 1)
 

@@ -107,7 +107,7 @@ def train_autoencoder(detector, model, learned, watched, *, unit):
             break
     if best_weights:
         model.set_weights(best_weights)
-    sentence = how_far(detector, number, steps, f"{len(learned)} {unit}")
+    sentence = how_far(detector, number, steps, len(learned), unit)
     if stopped:
         sentence += f"; ended because {detector.patience} epochs brought nothing better"
     if len(watched):
@@ -117,10 +117,11 @@ def train_autoencoder(detector, model, learned, watched, *, unit):
     return Training(history, steps, sentence + ".")
 
 
-def how_far(detector, epochs_run, steps, trained_on):
+def how_far(detector, epochs_run, steps, n_rows, unit):
     """The first half of the sentence on a training: epochs, steps, data, and the cap on steps where it was hit."""
-    sentence = f"{epochs_run} of {detector.epochs} epochs ({steps} steps) on {trained_on}"
-    return sentence + f"; ended by max_steps = {detector.max_steps}" if steps == detector.max_steps else sentence
+    sentence = f"{epochs_run} of {detector.epochs} epochs ({steps} steps) on {n_rows} {unit}"
+    capped = steps == detector.max_steps < detector.epochs * n_batches(n_rows, detector.batch_size)
+    return sentence + f"; ended by max_steps = {detector.max_steps}" if capped else sentence
 
 
 def checked_loss(loss, detector):

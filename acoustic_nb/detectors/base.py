@@ -141,10 +141,9 @@ def score_drops(score, windows):
 
 
 def _finite_values(windows):
-    bad = ~np.isfinite(windows.values)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise ValueError(f"{np.count_nonzero(bad)} feature values are not finite, the first is "
-                         f"{windows.feature_names[column]} of {windows.recording[row]} at {windows.start_s[row]:.1f} s; "
-                         "leave such windows out with take()")
+    bad = np.argwhere(~np.isfinite(windows.values))
+    if len(bad):
+        row, column = bad[0]
+        raise ValueError(f"{len(bad)} feature values are not finite, the first is {windows.feature_names[column]} of "
+                         f"{windows.recording[row]} at {windows.start_s[row]:.1f} s; leave such windows out")
     return windows.values

@@ -22,9 +22,9 @@ SCORE_KINDS = ("feature_distance", "discriminator")
 class GANDetector:
     """Anomaly score: how unusual a window is to the discriminator D, in one of two ways.
 
-    ``feature_distance``: Euclidean distance of D's last hidden activations, taken as they are and not scaled, from their
-    mean over the training windows. ``discriminator``: 1 - D(x), how invented D finds the window. D only learns to tell
-    windows from the generator's inventions, and what lies far from both may well look real to it.
+    ``feature_distance``: Euclidean distance of D's last hidden activations, taken as they are and not scaled, from
+    their mean over the training windows. ``discriminator``: 1 - D(x), how invented D finds the window. D only learns to
+    tell windows from the generator's inventions, and what lies far from both may well look real to it.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class GANDetector:
         pair = Adversaries(generator(self.latent_dim, n_features), discriminator(n_features), self.learning_rate)
         self.history_, self.steps_ = self._train(pair, values)
         self.generator_, self.discriminator_ = pair.generator, pair.discriminator
-        self.training_ = how_far(self, len(self.history_["generator_loss"]), self.steps_, f"{len(values)} windows") + (
+        self.training_ = how_far(self, len(self.history_["generator_loss"]), self.steps_, len(values), "windows") + (
             "; a fixed number, since neither loss says when a GAN is good.")
         self.center_ = predict(_last_hidden(self.discriminator_), values).mean(axis=0)
         self.feature_names_ = windows.feature_names

@@ -1,4 +1,4 @@
-"""LSTM autoencoder: how badly a window comes back when its sequence is squeezed into 64 numbers and written out again."""
+"""LSTM autoencoder: how badly a window comes back when its sequence is squeezed into one code and written out again."""
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class LSTMAutoencoderDetector:
         return self.contributions(windows).mean(axis=1)
 
     def contributions(self, windows):
-        """Absolute reconstruction error per feature, mean over the sequences that cover the window; a row's mean is the score."""
+        """Absolute error per feature, mean over the sequences that cover the window; the mean of a row is the score."""
         values = scored_values(self, windows)
         check_stretches(windows, self.sequence_length_)
         rows = sequence_rows(windows, self.sequence_length_)

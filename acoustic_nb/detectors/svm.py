@@ -66,7 +66,8 @@ class SVMDetector:
 
     def score(self, windows):
         """Decision function, shape (n_windows,): above 0 on the anomalous side, beyond 1 outside the margin."""
-        return self.svc_.decision_function(scored_values(self, windows))
+        values = scored_values(self, windows)
+        return self.svc_.decision_function(values)
 
     def contributions(self, windows):
         """How far the score falls when one feature is set to its normal mean, see `score_drops`."""

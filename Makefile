@@ -1,0 +1,49 @@
+# Everything a person types. `make help` lists it.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export NORMAL ANOMALOUS NAME ARGS
+
+.PHONY: help run test check lab clean
+
+help:
+	@echo "make run                               the main job on the built-in demo recordings"
+	@echo "make run NORMAL=a.wav ANOMALOUS=b.wav  the same on your own two recordings (also NAME=..., ARGS='--only gmm,svm')"
+	@echo "make test                              everything that CI runs: ruff, pytest with doctests, nbval over the notebooks"
+	@echo "make check                             ruff and pytest alone"
+	@echo "make lab                               JupyterLab in notebooks/"
+	@echo "make clean                             remove .venv and caches; runs/ stays"
+
+run: $(STAMP)
+	@$(BIN)/acoustic-nb run $${NORMAL:+--normal "$$NORMAL"} $${ANOMALOUS:+--anomalous "$$ANOMALOUS"} $${NAME:+--name "$$NAME"} $$ARGS
+
+test: check
+	rm -rf runs/scratch
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -p no:doctest -q notebooks
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q
+
+lab: $(STAMP)
+	cd notebooks && ../$(BIN)/jupyter lab
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# the first interpreter that fits; PYTHON=/path/to/python3.12 chooses one
+$(STAMP): pyproject.toml constraints.txt
+	@fits='import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; \
+	for python in $${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do \
+	  if "$$python" -c "$$fits" >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "acoustic_nb needs Python 3.11, 3.12 or 3.13 with venv and pip$${PYTHON:+, and PYTHON=$$PYTHON is none}; install one (Debian: apt-get install python3 python3-venv) or name it with PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi; \
+	echo "setting up $(VENV) with $$("$$found" --version); the first time takes a minute or two"; \
+	"$$found" -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $(STAMP)

@@ -1,0 +1,36 @@
+"""Sounds and tables whose numbers are known without the code."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acoustic_nb.audio import Recording
+from acoustic_nb.features import FeatureTable
+
+RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings"
+needs_recordings = pytest.mark.skipif(not RECORDINGS.is_dir(), reason=f"the real recordings are not at {RECORDINGS}")
+
+
+def sine(frequency_hz, *, duration_s=3.0, sample_rate=22050, amplitude=0.5):
+    time_s = np.arange(round(duration_s * sample_rate)) / sample_rate
+    return (amplitude * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.float32)
+
+
+def noise(duration_s=3.0, *, sample_rate=22050, amplitude=0.1, seed=0):
+    return (amplitude * np.random.default_rng(seed).standard_normal(round(duration_s * sample_rate))).astype(np.float32)
+
+
+def as_recording(samples, *, sample_rate=22050, label=0, name="sound"):
+    return Recording(name=name, label=label, sample_rate=sample_rate, samples=np.asarray(samples, dtype=np.float32),
+                     path=f"{name}.wav", native_sample_rate=sample_rate)
+
+
+def random_table(n_windows, *, label=0, name="normal", n_features=17, seed=0, window_s=1.0, hop_s=0.5, shift=0.0):
+    """Gaussian features of neighbouring windows; ``mfcc_1`` and ``level_db`` are there for the controls."""
+    rng = np.random.default_rng(seed)
+    return FeatureTable(
+        values=rng.standard_normal((n_windows, n_features)) + shift,
+        feature_names=tuple(f"mfcc_{k + 1}" for k in range(n_features)), label=np.full(n_windows, label),
+        recording=np.full(n_windows, name), start_s=np.arange(n_windows) * hop_s,
+        level_db=rng.standard_normal(n_windows) - 30, window_s=window_s, hop_s=hop_s, sample_rate=22050)

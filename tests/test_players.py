@@ -1,0 +1,137 @@
+"""Players keep loudness: known levels go in, the decoded MP3 is measured."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from acoustic_nb.audio import Recording
+from acoustic_nb.players import player, player_gain, players
+
+
+def tone(amplitude, *, seconds=4.0, sample_rate=16000, name="tone", frequency_hz=440.0):
+    time_s = np.arange(round(seconds * sample_rate)) / sample_rate
+    samples = (amplitude * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.float32)
+    return Recording(name=name, label=0, sample_rate=sample_rate, samples=samples, path="demo",
+                     native_sample_rate=sample_rate)
+
+
+def heard(html):
+    """Samples and rate of the sound inside a player."""
+    (sound,) = re.findall(r'<audio [^>]*src="data:audio/mpeg;base64,([^"]+)"', html.data)
+    return soundfile.read(io.BytesIO(base64.b64decode(sound)))
+
+
+def level_db(samples):
+    return 10 * np.log10(np.mean(samples**2))
+
+
+def test_the_loudest_peak_of_all_goes_to_minus_one_dbfs():
+    assert player_gain([tone(0.5), tone(0.05)]) * 0.5 == pytest.approx(10 ** (-1 / 20), rel=1e-3)
+
+
+def test_a_negative_peak_counts_too():
+    one_sided = tone(0.1)
+    one_sided.samples[7] = -0.8
+    assert player_gain([one_sided]) == pytest.approx(10 ** (-1 / 20) / 0.8, rel=1e-6)
+
+
+def test_the_gain_stops_at_40_db():
+    assert player_gain([tone(1e-5)]) == pytest.approx(100)
+
+
+def test_no_recording_is_a_clear_error():
+    with pytest.raises(ValueError, match="at least one recording"):
+        player_gain([])
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 16000, 25600, 44100, 96000])
+@pytest.mark.parametrize("below_db", [6, 20, 40])
+def test_a_level_difference_survives_the_player(sample_rate, below_db):
+    loud = tone(0.5, sample_rate=sample_rate)
+    quiet = tone(0.5 * 10 ** (-below_db / 20), sample_rate=sample_rate)
+    gain = player_gain([loud, quiet])
+    levels = [level_db(heard(player(each, gain=gain, title="x"))[0]) for each in (loud, quiet)]
+    assert levels[0] - levels[1] == pytest.approx(below_db, abs=0.5)
+    assert levels[0] == pytest.approx(-1 - 3.01, abs=0.5)  # a sine is 3 dB below its peak
+
+
+def test_noise_keeps_its_level_too():
+    noise = tone(0.5)
+    noise.samples[:] = np.random.default_rng(0).normal(0, 0.05, len(noise.samples))
+    assert level_db(heard(player(noise, gain=1.0, title="x"))[0]) == pytest.approx(20 * np.log10(0.05), abs=0.5)
+
+
+@pytest.mark.parametrize(("sample_rate", "expected"), [(16000, 16000), (25600, 32000), (50000, 48000), (96000, 48000)])
+def test_rates_that_mp3_lacks_are_resampled(sample_rate, expected):
+    samples, rate = heard(player(tone(0.5, sample_rate=sample_rate), gain=1.0, title="x"))
+    assert rate == expected
+    assert len(samples) / rate == pytest.approx(4.0, abs=0.1)
+    peak_hz = np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples)
+    assert peak_hz == pytest.approx(440, abs=1)
+
+
+def test_thirty_seconds_at_most_and_the_caption_says_so():
+    html = player(tone(0.5, seconds=50, sample_rate=8000), start_s=5, duration_s=600, gain=2.0, title="long")
+    samples, rate = heard(html)
+    assert len(samples) / rate == pytest.approx(30, abs=0.1)
+    assert "5.0 s to 35.0 s of tone, gain +6.0 dB" in html.data
+    assert len(html.data) < 400_000
+
+
+def test_the_part_asked_for_is_the_part_heard():
+    recording = tone(0.1, seconds=10)
+    recording.samples[48000:64000] *= 5  # seconds 3 to 4
+    samples, rate = heard(player(recording, start_s=2.5, duration_s=2.0, gain=1.0, title="x"))
+    loud = np.flatnonzero(np.abs(samples) > 0.3) / rate
+    assert loud[0] == pytest.approx(0.5, abs=0.02)
+    assert loud[-1] == pytest.approx(1.5, abs=0.02)
+
+
+def test_cutting_adds_no_click():
+    steady = tone(0.5, frequency_hz=100)
+    steady.samples[:] = 0.5  # the worst case: a jump at either end
+    samples, rate = heard(player(steady, start_s=1.0, duration_s=1.0, gain=1.0, title="x"))
+    assert np.abs(np.diff(samples)).max() < 0.05
+
+
+def test_the_recording_is_left_as_it_was():
+    recording = tone(0.5)
+    before = recording.samples.copy()
+    recording.samples.flags.writeable = False
+    player(recording, gain=1.5, title="x")
+    np.testing.assert_array_equal(recording.samples, before)
+
+
+@pytest.mark.parametrize("duration_s", [0.001, 0.05])
+def test_the_shortest_clips_play(duration_s):
+    assert len(heard(player(tone(0.5), duration_s=duration_s, gain=1.0, title="x"))[0])
+
+
+def test_names_are_text_not_markup():
+    html = player(tone(0.5, name='<i>"ä" {x}</i>'), gain=1.0, title='"><script>alert(1)</script>').data
+    assert "<script" not in html and "<i>" not in html
+    assert "&lt;i&gt;&quot;ä&quot; {x}&lt;/i&gt;" in html
+    assert "<source" not in html
+
+
+@pytest.mark.parametrize(("start_s", "duration_s"), [(4.0, 1.0), (9.0, 1.0), (0.0, 0.0), (1.0, -1.0)])
+def test_a_part_outside_the_recording_says_what_to_do(start_s, duration_s):
+    with pytest.raises(ValueError, match="tone: there is no sound .* lasts 4.0 s; choose a part inside"):
+        player(tone(0.5), start_s=start_s, duration_s=duration_s, gain=1.0, title="x")
+
+
+@pytest.mark.parametrize("gain", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_gain_that_is_none_is_refused(gain):
+    with pytest.raises(ValueError, match="take it from player_gain"):
+        player(tone(0.5), gain=gain, title="x")
+
+
+def test_several_stand_side_by_side():
+    pair = players([player(tone(0.5), gain=1.0, title=title) for title in ("first", "second")]).data
+    assert pair.count("<audio ") == 2
+    assert pair.index("first") < pair.index("second")
+    assert "flex-wrap:wrap" in pair

@@ -1,0 +1,89 @@
+"""The structure: imports run one way, heavy libraries stay where they belong, and importing the package is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import acoustic_nb
+
+PACKAGE = Path(acoustic_nb.__file__).parent
+MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts).replace(".__init__", ""): path
+           for path in sorted(PACKAGE.rglob("*.py")) if "notebooks" not in path.parts}
+# what each module may import of the package; a module that is not listed here has not been thought about
+ALLOWED = {
+    "__init__": set(), "audio": set(), "synth": {"audio"}, "features": set(), "splits": {"features"},
+    "datasets": {"audio", "features", "splits", "synth"}, "feature_cache": {"datasets", "features"},
+    "thresholds": set(), "evaluation": set(), "intervals": {"evaluation", "thresholds"}, "controls": {"features", "splits"},
+    "verdict": {"intervals"}, "comparison": {"detectors"}, "plots": set(), "players": set(), "runs": set(),
+}
+ONLY_IN = {
+    "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
+    "tensorflow": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
+    "papermill": {"execute"}, "nbconvert": {"report"}, "librosa": {"features"}, "soundfile": {"audio", "players"},
+}
+
+
+def imports(path, *, top_level=False):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if top_level else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def of_package(path):
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "acoustic_nb" and len(parts) > 1:
+            yield parts[1]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_one_way(module):
+    found = {name for name in of_package(MODULES[module]) if name in {key.split(".")[0] for key in MODULES}}
+    if module.startswith("detectors"):
+        assert found <= {"detectors", "features", "splits"}, found
+    else:
+        assert found <= ALLOWED[module], found
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_each_heavy_library_has_its_place(library):
+    users = {module for module, path in MODULES.items() if library in {name.split(".")[0] for name in imports(path)}}
+    assert users <= ONLY_IN[library]
+    assert users
+
+
+def loaded_after(statement):
+    code = f"import sys; {statement}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_package_is_light():
+    heavy = {"tensorflow", "keras", "papermill", "nbconvert", "matplotlib", "librosa", "sklearn", "scipy", "pandas", "seaborn"}
+    assert not loaded_after("import acoustic_nb, acoustic_nb.detectors, acoustic_nb.cli") & heavy
+
+
+def test_the_three_plain_detectors_do_not_load_tensorflow():
+    assert not loaded_after("from acoustic_nb.detectors import KMeansDetector, SVMDetector, GMMDetector") & {"tensorflow", "keras"}
+
+
+def test_public_names_are_there():
+    for name in acoustic_nb.__all__:
+        assert getattr(acoustic_nb, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = acoustic_nb.nonsense
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_has_a_docstring(module):
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
