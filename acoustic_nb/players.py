@@ -35,7 +35,7 @@ def player_gain(recordings):
     if not recordings:
         raise ValueError("player_gain needs at least one recording, got none; give all that the report plays")
     peak = max(float(max(recording.samples.max(), -recording.samples.min())) for recording in recordings)
-    return 10 ** (min(PEAK_DBFS - _db(peak), MAX_GAIN_DB) / 20)
+    return float(10 ** (min(PEAK_DBFS - _db(peak), MAX_GAIN_DB) / 20))
 
 
 def player(recording, *, start_s=0.0, duration_s=MAX_PLAYER_S, gain, title):
@@ -85,7 +85,7 @@ def players(several):
 
 def _faded(samples, sample_rate):
     ramp = np.linspace(0, 1, min(round(FADE_S * sample_rate), len(samples) // 2), endpoint=False, dtype=np.float32)
-    faded = np.array(samples, dtype=np.float32)
+    faded = samples.astype(np.float32)
     faded[:len(ramp)] *= ramp
     faded[len(faded) - len(ramp):] *= ramp[::-1]
     return faded

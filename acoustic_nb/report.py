@@ -32,7 +32,7 @@ STATUS_WORDS = {"ok": "done", "failed": "failed", "timeout": "stopped: took too 
 VERDICT_LABELS = {"separates": "A detector tells these recordings apart",
                   "explained_by_level": "A difference in level alone explains it",
                   "no_evidence": "No evidence of a difference",
-                  "too_little_data": "Too little sound to tell"}
+                  "too_little_data": "Too little sound to tell", "none": "No verdict"}
 SUMMARY_COLUMNS = ("detector", "title", "supervised", "roc_auc", "roc_auc_low", "roc_auc_high", "n_eff",
                    "identity_high", "level_auc", "pauc", "average_precision", "prevalence", "recall", "f1",
                    "false_alarm_rate_wanted", "false_alarm_rate_used", "false_alarm_rate", "false_events_per_hour",
@@ -92,14 +92,14 @@ def write_index(run):
         job["thumbnail"] = _thumbnail(run.folder / job["job"] / "figures" / "timeline.png")
     comparison = next((job for job in jobs if job["job"] == "comparison"), None)
     name, date = _name_and_date(run.folder.name)
+    kind, text = (verdict["kind"], verdict["text"]) if verdict else ("none", _no_verdict(comparison))
     page = _environment().get_template("index.html.j2").render(
-        title=name, run_name=name, date=date, verdict=verdict or {"kind": "none", "text": _no_verdict(comparison)},
-        label=VERDICT_LABELS.get((verdict or {}).get("kind"), "No verdict" if not verdict else verdict.get("kind")),
+        run_name=name, date=date, kind=kind, label=VERDICT_LABELS.get(kind, kind),
+        sentences=re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1),
         failures=[job for job in jobs if job["status"] in FAILED], comparison=comparison,
         waiting=[job for job in jobs if job["status"] not in (*FAILED, "ok")],
         detectors=[job for job in jobs if job is not comparison], words=STATUS_WORDS,
-        groups=_groups(summary, jobs), inputs=_inputs(manifest), parameters=manifest.get("parameters") or {},
-        manifest=manifest)
+        groups=_groups(summary, jobs), inputs=_inputs(manifest), parameters=manifest.get("parameters") or {})
     return _write(run.folder / "index.html", page)
 
 
@@ -387,6 +387,9 @@ def _write(path, text):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(text.encode("utf-8", "replace"))
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_bytes(text.encode("utf-8", "replace"))
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return path
