@@ -34,9 +34,8 @@ def use_style():
     """One look for all figures of a notebook: light grid, seaborn's whitegrid."""
     import seaborn as sns
 
-    sns.set_theme(style="whitegrid", palette=COLOURS, rc={"axes.titlesize": 10, "axes.labelsize": 9, "font.size": 9, "xtick.labelsize": 8,
-                                                          "ytick.labelsize": 8,
-                                                          "grid.color": "0.9"})
+    sns.set_theme(style="whitegrid", palette=COLOURS, rc={
+        "axes.titlesize": 10, "axes.labelsize": 9, "font.size": 9, "xtick.labelsize": 8, "ytick.labelsize": 8, "grid.color": "0.9"})
 
 
 def show(ax, caption):

@@ -2,16 +2,14 @@
 
 from acoustic_nb.intervals import MIN_EFFECTIVE_SIZE
 
-LEVEL_MARGIN = 0.02
-
 
 def reach_verdict(summary):
     """What a run says, from its numbers alone.
 
-    Rules, in this order. A detector *has evidence* where its ROC AUC interval lies above 0.5 and its ROC AUC above its
-    identity control. (1) ``too_little_data``: no detector has 8 independent test windows of each class. (2)
-    ``no_evidence``: no detector has evidence. (3) ``explained_by_level``: the RMS level alone ranks as well as the best
-    detector with evidence, to within 0.02. (4) ``separates``.
+    A detector *has evidence* where it was judged on at least 8 independent windows of each class, the interval of its
+    ROC AUC lies above 0.5, and its ROC AUC above its identity control. Rules, in this order: (1) ``too_little_data``: no
+    detector has 8 independent windows. (2) ``no_evidence``: no detector has evidence. (3) ``explained_by_level``: no
+    detector with evidence has its whole interval above the ROC AUC of the RMS level alone. (4) ``separates``.
 
     Parameters
     ----------
@@ -24,32 +22,36 @@ def reach_verdict(summary):
         ``kind``, one of the four words, and ``text``, plain language first and figures second.
     """
     best = summary.iloc[0]
-    evidence = summary[(summary["roc_auc_low"] > 0.5) & (summary["roc_auc"] > summary["identity_high"])]
-    if (summary["n_eff"] < MIN_EFFECTIVE_SIZE).all():
+    enough = summary["n_eff"] >= MIN_EFFECTIVE_SIZE
+    evidence = summary[enough & (summary["roc_auc_low"] > 0.5) & (summary["roc_auc"] > summary["identity_high"])]
+    beyond_level = evidence[evidence["roc_auc_low"] > evidence["level_auc"]]
+    if not enough.any():
         return {"kind": "too_little_data", "text": (
             "These recordings are too short to say whether a detector can tell them apart: neighbouring windows are so alike "
             f"that the test parts are worth about {summary['n_eff'].max():.0f} independent windows at most, and "
             f"{MIN_EFFECTIVE_SIZE} are the least. For the record: {_figures(best)}. Record longer, on different days.")}
     if evidence.empty:
         return {"kind": "no_evidence", "text": (
-            "No detector tells the anomalous recording from the normal one any better than it tells stretches of the normal "
-            f"recording from each other. The highest: {_figures(best)}, identity control up to {best.identity_high:.3f}.")}
-    best = evidence.iloc[0]
+            "There is no evidence that a detector can tell these recordings apart: none shows, on enough independent windows, "
+            "that it separates them better than chance and better than two stretches of the normal recording. The highest: "
+            f"{_figures(best)}, identity control up to {best.identity_high:.3f}.")}
     scope = ("This holds for these two recordings and says nothing about other machines, places or days: one recording of each "
              "kind cannot tell a fault from a different day.")
-    if best.level_auc >= best.roc_auc - LEVEL_MARGIN:
+    if beyond_level.empty:
+        best = evidence.iloc[0]
         return {"kind": "explained_by_level", "text": (
-            f"The two recordings differ, but loudness alone already tells them apart: the RMS level reaches ROC AUC "
-            f"{best.level_auc:.3f}, and the best detector no more: {_figures(best)}. This is no evidence for a fault. "
-            "Record both with the same gain, place and distance. " + scope)}
+            "The two recordings differ, but loudness alone may be all of it. The RMS level by itself reaches ROC AUC "
+            f"{best.level_auc:.3f}, and no detector lies above that with its whole interval; the highest: {_figures(best)}. "
+            f"This is no evidence for a fault. Record both with the same gain, place and distance. {scope}")}
+    best = beyond_level.iloc[0]
     supervised = " It is supervised: it has heard the other half of the anomalous recording." if best.supervised else ""
-    unsupervised = evidence[~evidence["supervised"].astype(bool)]
+    unsupervised = beyond_level[~beyond_level["supervised"].astype(bool)]
     if best.supervised and len(unsupervised):
         supervised += f" The best that has not: {_figures(unsupervised.iloc[0])}."
     elif best.supervised:
-        supervised += " No detector that learns from normal sound alone separates them."
+        supervised += " No detector that learns from normal sound alone shows it with certainty."
     return {"kind": "separates", "text": (
-        f"{best.title} tells the two recordings apart: {_numbers(best)}; above its identity control (up to "
+        f"{best.title} tells these two recordings apart. It reaches {_numbers(best)}, above its identity control (up to "
         f"{best.identity_high:.3f}) and above loudness alone ({best.level_auc:.3f}).{supervised} {scope}")}
 
 

@@ -57,7 +57,8 @@ def nan_file(path):
     (lambda path: soundfile.write(path, np.zeros(99999), 22050), "digital silence", "microphone"),
     (lambda path: soundfile.write(path, np.full(99999, 0.25), 22050), "digital silence", "microphone"),
     (nan_file, "1 of 66150 samples are NaN or infinite", "export the file again"),
-    (lambda path: soundfile.write(path, noise(), 22050), "lasts 3.0 s but 5.0 s are needed, 2.0 s are missing", "shorter window_s")])
+    (lambda path: soundfile.write(path, noise(), 22050), "lasts 3.0 s but 5.0 s are needed, 2.0 s are missing",
+     "shorter window_s")])
 def test_bad_input_is_one_line_with_file_rule_and_way_out(tmp_path, make, rule, way_out):
     path = tmp_path / "bad.wav"
     make(path)

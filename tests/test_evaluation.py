@@ -17,7 +17,8 @@ SCORES = np.array([1.0, 2.0, 4.0, 3.0, 5.0, 6.0])
 def test_metrics_of_six_scores_ranked_by_hand():
     metrics = evaluate(LABEL, SCORES, 3.0)  # flagged: 4, 5, 6; a score equal to the threshold is not
     assert metrics["roc_auc"] == pytest.approx(8 / 9)  # of nine pairs only (4, 3) is the wrong way round
-    assert (metrics["true_positive"], metrics["false_positive"], metrics["true_negative"], metrics["false_negative"]) == (2, 1, 2, 1)
+    counts = [metrics[key] for key in ("true_positive", "false_positive", "true_negative", "false_negative")]
+    assert counts == [2, 1, 2, 1]
     assert metrics["recall"] == metrics["precision"] == metrics["f1"] == pytest.approx(2 / 3)
     assert metrics["false_alarm_rate"] == pytest.approx(1 / 3)
     assert metrics["accuracy"] == metrics["balanced_accuracy"] == pytest.approx(2 / 3)
@@ -48,7 +49,8 @@ def test_all_or_nothing_flagged_stays_finite(threshold):
 
 
 @pytest.mark.parametrize(("label", "scores", "message"), [
-    ([0, 0], [1, 2], "must hold both labels"), ([0, 1], [1, np.nan], "1 of 2 scores are NaN"), ([0, 1], [1], "one entry per window")])
+    ([0, 0], [1, 2], "must hold both labels"), ([0, 1], [1, np.nan], "1 of 2 scores are NaN"),
+    ([0, 1], [1], "one entry per window")])
 def test_bad_input_is_refused(label, scores, message):
     with pytest.raises(ValueError, match=message):
         evaluate(label, scores, 0)

@@ -21,7 +21,8 @@ def librosa_alone(window, sample_rate, n_mfcc=13):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         given = {"y": window, "sr": sample_rate}
-        return np.array([*librosa.feature.mfcc(**given, n_mfcc=n_mfcc).mean(axis=1), librosa.feature.spectral_centroid(**given).mean(),
+        return np.array([*librosa.feature.mfcc(**given, n_mfcc=n_mfcc).mean(axis=1),
+                         librosa.feature.spectral_centroid(**given).mean(),
                          librosa.feature.spectral_rolloff(**given).mean(),
                          librosa.feature.spectral_contrast(**given, n_bands=contrast_bands(sample_rate)).mean(),
                          librosa.feature.zero_crossing_rate(window).mean()])
