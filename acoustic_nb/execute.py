@@ -506,7 +506,7 @@ def _stoppable(run):
 
 
 def _finish(run):
-    from acoustic_nb.report import write_index
+    from acoustic_nb.index_page import write_index
 
     statuses = run.statuses()
     verdict = run.verdict()

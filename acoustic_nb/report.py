@@ -1,4 +1,4 @@
-"""Reports: executed notebooks, and the first page of a run, as HTML files that need nothing outside themselves.
+"""Reports: executed notebooks as HTML files that need nothing outside themselves.
 
 A page holds its style, pictures, sound and formulas; the only addresses in it lead to pages of the same run, and
 other addresses stay as text. Files are written whole or not at all. Looks live in ``templates/``.
@@ -7,38 +7,21 @@ other addresses stay as text. Files are written whole or not at all. Looks live 
 import ast
 import base64
 import io
-import os
 import re
 from html import escape
 from pathlib import Path
-from urllib.parse import quote
 
-import jinja2
 import nbformat
-import pandas as pd
 from latex2mathml.converter import convert
 from markupsafe import Markup
 from nbconvert.filters import Highlight2HTML, ansi2html, strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from PIL import Image
 
-TEMPLATES = Path(__file__).parent / "templates"
+from acoustic_nb.pages import FAILED, MISSING, STATUS_WORDS, data_url, environment, name_and_date, webp, write_page
+
 BIG_PICTURE_BYTES = 150_000
-THUMBNAIL_PX = 640
 PAPERMILL_MARK = "papermill-error-cell-tag"
-FAILED = ("failed", "timeout", "dead")
-STATUS_WORDS = {"ok": "done", "failed": "failed", "timeout": "stopped: took too long", "dead": "its kernel died",
-                "running": "still running", "queued": "not started"}
-VERDICT_LABELS = {"separates": "A detector tells these recordings apart",
-                  "explained_by_level": "A difference in level alone explains it",
-                  "no_evidence": "No evidence of a difference",
-                  "too_little_data": "Too little sound to tell", "none": "No verdict"}
-SUMMARY_COLUMNS = ("detector", "title", "supervised", "roc_auc", "roc_auc_low", "roc_auc_high", "n_eff",
-                   "identity_high", "level_auc", "pauc", "average_precision", "prevalence", "recall", "f1",
-                   "false_alarm_rate_wanted", "false_alarm_rate_used", "false_alarm_rate", "false_events_per_hour",
-                   "seconds")
-INPUT_COLUMNS = ("name", "path", "duration_s", "sample_rate", "sha256")
-MISSING = "–"
 
 
 def render_notebook(notebook_path, html_path, *, status=None):
@@ -64,46 +47,12 @@ def render_notebook(notebook_path, html_path, *, status=None):
     prose = _Prose(notebook_path.parent)
     cells = [_shown(cell, number, prose) for number, cell in enumerate(notebook.cells)
              if PAPERMILL_MARK not in cell.metadata.get("tags", [])]
-    name, date = _name_and_date(notebook_path.parent.name)
-    page = _environment().get_template("notebook.html.j2").render(
+    name, date = name_and_date(notebook_path.parent.name)
+    page = environment().get_template("notebook.html.j2").render(
         title=prose.title or Markup(escape(notebook_path.stem)), cells=cells, headings=prose.headings,
         parameters=_parameters(notebook), failure=_failure(notebook, status), run_name=name, date=date)
-    return _write(html_path, page)
+    return write_page(html_path, page)
 
-
-def write_index(run):
-    """Write ``index.html`` of a run: verdict, failures, table of detectors, links, inputs.
-
-    Parameters
-    ----------
-    run : Run
-        At any stage: what is not there yet is shown as missing.
-
-    Returns
-    -------
-    Path
-        Of the page.
-    """
-    manifest, summary, verdict = run.read_manifest(), run.summary(), run.verdict()
-    jobs = _jobs(run, manifest)
-    titles = {} if summary is None else dict(zip(summary["detector"], summary["title"], strict=True))
-    for job in jobs:
-        job["title"] = titles.get(job["job"]) or job["job"].replace("_", " ")
-        job["thumbnail"] = _thumbnail(run.folder / job["job"] / "figures" / "timeline.png")
-    comparison = next((job for job in jobs if job["job"] == "comparison"), None)
-    name, date = _name_and_date(run.folder.name)
-    kind, text = (verdict["kind"], verdict["text"]) if verdict else ("none", _no_verdict(comparison))
-    page = _environment().get_template("index.html.j2").render(
-        run_name=name, date=date, kind=kind, label=VERDICT_LABELS.get(kind, kind),
-        sentences=re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1),
-        failures=[job for job in jobs if job["status"] in FAILED], comparison=comparison,
-        waiting=[job for job in jobs if job["status"] not in (*FAILED, "ok")],
-        detectors=[job for job in jobs if job is not comparison], words=STATUS_WORDS,
-        groups=_groups(summary, jobs), inputs=_inputs(manifest), parameters=manifest.get("parameters") or {})
-    return _write(run.folder / "index.html", page)
-
-
-# ---- a notebook
 
 class _Prose(IPythonRenderer):
     """Markdown to HTML with formulas drawn; remembers title and headings of all the cells it has rendered."""
@@ -208,33 +157,15 @@ def _output(output, cell, prose):
 def _picture(content, kind, about):
     """Address (data:) and shown size of a picture; a big PNG becomes WebP, lossless where that is small enough."""
     if kind == "image/svg+xml":
-        return {"src": _data_url(kind, content.encode()), "width": None, "height": None}
+        return {"src": data_url(kind, content.encode()), "width": None, "height": None}
     content = base64.b64decode(content)
     image = Image.open(io.BytesIO(content))
     width, height = about.get("width", image.width), about.get("height", image.height)
     for settings in ({"lossless": True}, {"quality": 88, "method": 4}):
         if len(content) > BIG_PICTURE_BYTES:
-            smaller = _webp(image, **settings)
+            smaller = webp(image, **settings)
             content, kind = (smaller, "image/webp") if len(smaller) < len(content) else (content, kind)
-    return {"src": _data_url(kind, content), "width": width, "height": height}
-
-
-def _webp(image, **settings):
-    file = io.BytesIO()
-    image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "RGB").save(file, "WEBP", **settings)
-    return file.getvalue()
-
-
-def _thumbnail(path):
-    if not path.exists():
-        return None
-    image = Image.open(path)
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    return {"src": _data_url("image/webp", _webp(image, quality=85)), "width": image.width, "height": image.height}
-
-
-def _data_url(kind, content):
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return {"src": data_url(kind, content), "width": width, "height": height}
 
 
 def _table_ready(html):
@@ -307,89 +238,3 @@ def _plain(node):
     return str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
 
 
-# ---- the index
-
-def _jobs(run, manifest):
-    """One dict per job, in the order of the notebooks."""
-    statuses = run.statuses()
-    stems = {re.sub(r"^\d+_", "", path.stem): path.stem for path in run.folder.glob("*.ipynb")}
-    planned = {job: about if isinstance(about, dict) else {"status": about}
-               for job, about in (manifest.get("jobs") or {}).items()}
-    stems |= {job: Path(about["notebook"]).name.removesuffix(".ipynb") for job, about in planned.items()
-              if about.get("notebook")}
-    jobs = []
-    for job in {**stems, **planned, **statuses}:
-        about = {**planned.get(job, {}), **statuses.get(job, {})}
-        stem = stems.get(job, job)
-        there = (run.folder / "reports" / f"{stem}.html").exists()
-        jobs.append({"job": job, "stem": stem, "status": about.get("status") or "queued", "error": about.get("error"),
-                     "seconds": about.get("seconds"), "report": quote(f"reports/{stem}.html") if there else None})
-    return sorted(jobs, key=lambda job: job["stem"])
-
-
-def _no_verdict(comparison):
-    if comparison is None:
-        return "There is no verdict: this run has no comparison."
-    reason = {"failed": "the comparison failed", "timeout": "the comparison took too long",
-              "dead": "the comparison's kernel died", "running": "the comparison is still running",
-              "ok": "the comparison finished without writing one"}.get(comparison["status"])
-    return f"There is no verdict: {reason or 'the comparison has not run'}."
-
-
-def _groups(summary, jobs):
-    """The table of detectors as two groups of rows, each from the highest ROC AUC down."""
-    if summary is None or not len(summary):
-        return []
-    reports = {job["job"]: job["report"] for job in jobs}
-    rows = [{**dict.fromkeys(SUMMARY_COLUMNS), **row, "report": reports.get(row["detector"])}
-            for row in summary.to_dict("records")]
-    rows.sort(key=lambda row: -1.0 if _absent(row.get("roc_auc")) else row["roc_auc"], reverse=True)
-    named = (("Learned from normal sound only", False), ("Supervised: has also learned from anomalous sound", True))
-    return [(label, chosen) for label, kind in named
-            if (chosen := [row for row in rows if (str(row.get("supervised")).lower() in ("true", "1")) == kind])]
-
-
-def _inputs(manifest):
-    """The recordings as dicts with the same keys; ``inputs`` may be a list, or a dict by role."""
-    inputs = manifest.get("inputs") or []
-    if isinstance(inputs, dict):
-        inputs = [{"role": role, **about} for role, about in inputs.items()]
-    labels = {0: "normal", 1: "anomalous"}
-    return [{**dict.fromkeys(INPUT_COLUMNS), "role": labels.get(about.get("label")), **about} for about in inputs]
-
-
-def _name_and_date(folder_name):
-    """The name of a run and when it began, from its folder."""
-    parts = re.fullmatch(r"(\d{4}-\d{2}-\d{2})_(\d{2})(\d{2})(\d{2})(?:_(.*))?", folder_name, re.DOTALL)
-    return (parts[5] or "run", f"{parts[1]}, {parts[2]}:{parts[3]}") if parts else (folder_name, None)
-
-
-# ---- any page
-
-def _absent(value):
-    return value is None or value == "" or bool(pd.isna(value)) if pd.api.types.is_scalar(value) else False
-
-
-def _number(value, digits=3, *, scale=1, unit=""):
-    return MISSING if _absent(value) else f"{float(value) * scale:.{digits}f}{unit}"
-
-
-def _environment():
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
-                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"number": _number, "or_dash": lambda value: MISSING if _absent(value) else value}
-    environment.tests["absent"] = _absent
-    return environment
-
-
-def _write(path, text):
-    """The text as a file that is either the old or the new one, never half of it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(text.encode("utf-8", "replace"))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path

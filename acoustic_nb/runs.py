@@ -211,8 +211,8 @@ def _save_figures(folder, figures):
 def _read_csv(path, *, text):
     import pandas as pd
 
-    # the converters keep a recording called "007" or "nan" what it is
-    return pd.read_csv(path, converters=dict.fromkeys(text, str), float_precision="round_trip")
+    # a recording may be called "007" or "nan"; only an empty field is a missing number
+    return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
 
 
 def _read_json(path):

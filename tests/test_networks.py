@@ -14,7 +14,7 @@ from acoustic_nb.splits import gap_windows
 
 
 def weights(model):
-    return [np.array(variable) for variable in model.trainable_variables]
+    return [variable.numpy() for variable in model.trainable_variables]
 
 
 def moved(before, model):
@@ -159,11 +159,11 @@ def test_training_that_diverges_is_an_error():
 
 # The convolutional autoencoder
 
-@pytest.mark.parametrize("n_features", range(5, 65))
+@pytest.mark.parametrize("n_features", [*range(5, 19), 63, 64])
 def test_bottleneck_is_smaller_than_the_input_and_the_output_as_long(n_features):
     model = conv_autoencoder.autoencoder(n_features)
     assert model.get_layer("code").output.shape == (None, max(1, n_features // 4))
-    assert model.output.shape == (None, n_features)
+    assert model.output_shape == (None, n_features)
 
 
 def test_conv_layers_are_the_origins():
@@ -195,7 +195,7 @@ def test_lstm_layers_are_the_origins():
     assert [type(layer).__name__ for layer in model.layers] == ["LSTM", "RepeatVector", "LSTM", "Dense"]
     assert [model.layers[k].units for k in (0, 2)] == [64, 64]
     assert {model.layers[k].activation.__name__ for k in (0, 2)} == {"tanh"}
-    assert model.output.shape == (None, 10, 17)
+    assert model.output_shape == (None, 10, 17)
     assert model.layers[3].activation.__name__ == "linear"
 
 
@@ -270,7 +270,7 @@ def test_both_gan_scores_by_hand():
 def test_one_minus_d_keeps_the_ranking_where_d_is_sure():
     detector = GANDetector(epochs=1).fit(gaussian_windows(31))
     sure = gaussian_windows(1).values * np.linspace(1, 60, 20)[:, None]
-    logit_weights, logit_bias = (np.array(v) for v in detector.discriminator_.layers[-1].trainable_variables)
+    logit_weights, logit_bias = detector.discriminator_.layers[-1].get_weights()
     detector.discriminator_.layers[-1].set_weights([np.abs(logit_weights), logit_bias])  # the further, the more real
     scores = detector.score(gaussian_windows(20).with_values(sure), "discriminator")
     assert scores.min() < 1e-8

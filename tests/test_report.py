@@ -15,7 +15,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from acoustic_nb.report import render_notebook, write_index
+from acoustic_nb.index_page import write_index
+from acoustic_nb.report import render_notebook
 from acoustic_nb.runs import Run
 
 ODD_NAME = "2026-11-22_071502_lauf \"ä\" {x} <b> 50% #1?"

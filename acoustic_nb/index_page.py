@@ -1,0 +1,109 @@
+"""The first page of a run: verdict, failures, table of detectors, links, inputs."""
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from PIL import Image
+
+from acoustic_nb.pages import FAILED, STATUS_WORDS, absent, data_url, environment, name_and_date, webp, write_page
+
+THUMBNAIL_PX = 640
+VERDICT_LABELS = {"separates": "A detector tells these recordings apart",
+                  "explained_by_level": "A difference in level alone may explain it",
+                  "no_evidence": "No evidence of a difference",
+                  "too_little_data": "Too little sound to tell", "none": "No verdict"}
+SUMMARY_COLUMNS = ("detector", "title", "supervised", "roc_auc", "roc_auc_low", "roc_auc_high", "n_eff",
+                   "identity_high", "level_auc", "pauc", "average_precision", "prevalence", "recall", "f1",
+                   "false_alarm_rate_wanted", "false_alarm_rate_used", "false_alarm_rate", "false_events_per_hour",
+                   "seconds")
+INPUT_COLUMNS = ("name", "path", "duration_s", "sample_rate", "sha256")
+
+
+def write_index(run):
+    """Write ``index.html`` of a run: verdict, failures, table of detectors, links, inputs.
+
+    Parameters
+    ----------
+    run : Run
+        At any stage: what is not there yet is shown as missing.
+
+    Returns
+    -------
+    Path
+        Of the page.
+    """
+    manifest, summary, verdict = run.read_manifest(), run.summary(), run.verdict()
+    jobs = _jobs(run, manifest)
+    titles = {} if summary is None else dict(zip(summary["detector"], summary["title"], strict=True))
+    for job in jobs:
+        job["title"] = titles.get(job["job"]) or job["job"].replace("_", " ")
+        job["thumbnail"] = _thumbnail(run.folder / job["job"] / "figures" / "timeline.png")
+    comparison = next((job for job in jobs if job["job"] == "comparison"), None)
+    name, date = name_and_date(run.folder.name)
+    kind, text = (verdict["kind"], verdict["text"]) if verdict else ("none", _no_verdict(comparison))
+    page = environment().get_template("index.html.j2").render(
+        run_name=name, date=date, kind=kind, label=VERDICT_LABELS.get(kind, kind),
+        sentences=re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1),
+        failures=[job for job in jobs if job["status"] in FAILED], comparison=comparison,
+        waiting=[job for job in jobs if job["status"] not in (*FAILED, "ok")],
+        detectors=[job for job in jobs if job is not comparison], words=STATUS_WORDS,
+        groups=_groups(summary, jobs), inputs=_inputs(manifest), parameters=manifest.get("parameters") or {})
+    return write_page(run.folder / "index.html", page)
+
+
+def _jobs(run, manifest):
+    """One dict per job, in the order of the notebooks."""
+    statuses = run.statuses()
+    stems = {re.sub(r"^\d+_", "", path.stem): path.stem for path in run.folder.glob("*.ipynb")}
+    planned = {job: about if isinstance(about, dict) else {"status": about}
+               for job, about in (manifest.get("jobs") or {}).items()}
+    stems |= {job: Path(about["notebook"]).name.removesuffix(".ipynb") for job, about in planned.items()
+              if about.get("notebook")}
+    jobs = []
+    for job in {**stems, **planned, **statuses}:
+        about = {**planned.get(job, {}), **statuses.get(job, {})}
+        stem = stems.get(job, job)
+        there = (run.folder / "reports" / f"{stem}.html").exists()
+        jobs.append({"job": job, "stem": stem, "status": about.get("status") or "queued", "error": about.get("error"),
+                     "seconds": about.get("seconds"), "report": quote(f"reports/{stem}.html") if there else None})
+    return sorted(jobs, key=lambda job: job["stem"])
+
+
+def _no_verdict(comparison):
+    if comparison is None:
+        return "There is no verdict: this run has no comparison."
+    reason = {"failed": "the comparison failed", "timeout": "the comparison took too long",
+              "dead": "the comparison's kernel died", "running": "the comparison is still running",
+              "ok": "the comparison finished without writing one"}.get(comparison["status"])
+    return f"There is no verdict: {reason or 'the comparison has not run'}."
+
+
+def _groups(summary, jobs):
+    """The table of detectors as two groups of rows, each from the highest ROC AUC down."""
+    if summary is None or not len(summary):
+        return []
+    reports = {job["job"]: job["report"] for job in jobs}
+    rows = [{**dict.fromkeys(SUMMARY_COLUMNS), **row, "report": reports.get(row["detector"])}
+            for row in summary.to_dict("records")]
+    rows.sort(key=lambda row: -1.0 if absent(row.get("roc_auc")) else row["roc_auc"], reverse=True)
+    named = (("Learned from normal sound only", False), ("Supervised: has also learned from anomalous sound", True))
+    return [(label, chosen) for label, kind in named
+            if (chosen := [row for row in rows if (str(row.get("supervised")).lower() in ("true", "1")) == kind])]
+
+
+def _inputs(manifest):
+    """The recordings as dicts with the same keys; ``inputs`` may be a list, or a dict by role."""
+    inputs = manifest.get("inputs") or []
+    if isinstance(inputs, dict):
+        inputs = [{"role": role, **about} for role, about in inputs.items()]
+    labels = {0: "normal", 1: "anomalous"}
+    return [{**dict.fromkeys(INPUT_COLUMNS), "role": labels.get(about.get("label")), **about} for about in inputs]
+
+
+def _thumbnail(path):
+    if not path.exists():
+        return None
+    image = Image.open(path)
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    return {"src": data_url("image/webp", webp(image, quality=85)), "width": image.width, "height": image.height}

@@ -1,0 +1,211 @@
+"""The command line: what was typed reaches the engine, and whatever is wrong ends in one line."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from acoustic_nb import execute
+from acoustic_nb.cli import main
+from acoustic_nb.runs import Run
+
+
+@pytest.fixture
+def started(monkeypatch, tmp_path):
+    """What ``start_run`` was called with; runs nothing."""
+    calls = {}
+
+    def start_run(runs_dir, **settings):
+        run = a_run(tmp_path / "runs", "new")
+        calls.update(settings, runs_dir=runs_dir)
+        return run
+
+    monkeypatch.setattr(execute, "start_run", start_run)
+    return calls
+
+
+def a_run(runs_dir, name, **statuses):
+    run = Run.create(runs_dir, name)
+    run.write_manifest({"jobs": statuses, "verdict": {"kind": "separates", "text": f"verdict of {name}"}})
+    for job, status in statuses.items():
+        run.write_status(job, status, error=None if status == "ok" else "ValueError: no")
+    return run
+
+
+def refused(capsys, *argv, status=2):
+    """The one line on stderr with which a command is refused."""
+    assert main([str(word) for word in argv]) == status
+    printed = capsys.readouterr()
+    assert printed.err.startswith("acoustic-nb: ") and printed.err.count("\n") == 1 and "Traceback" not in printed.err
+    return printed.err
+
+
+# ---- run
+
+def test_without_recordings_it_is_the_demo(started, capsys):
+    assert main(["run"]) == 0
+    assert started["normal"] == started["anomalous"] == "demo" and started["parameters"] == {} and started["only"] is None
+    assert capsys.readouterr().out.endswith("_new/index.html\n")
+
+
+def test_all_that_is_typed_arrives(started, tmp_path):
+    (tmp_path / "p.yaml").write_text("window_s: 2.0\nseed: 3\nfast: true\n")
+    main(["run", "--normal", "a.wav", "--anomalous", "b.wav", "--name", "Lüfter", "--only", "gmm, svm", "-p", "window_s", "0.5",
+          "-p", "text=a=b", "-p", "low", "-3", "--params", str(tmp_path / "p.yaml"), "--runs-dir", "x", "--workers", "1",
+          "--timeout", "9"])
+    command = started.pop("command")
+    assert started == {"normal": "a.wav", "anomalous": "b.wav", "name": "Lüfter", "only": ["gmm", "svm"], "workers": 1,
+                       "parameters": {"window_s": "0.5", "seed": 3, "fast": True, "text": "a=b", "low": "-3"},
+                       "timeout_s": 9.0, "runs_dir": Path("x")}
+    assert command.startswith("acoustic-nb run --normal a.wav --anomalous b.wav --name 'Lüfter' --only 'gmm, svm' -p")
+
+
+def test_a_job_that_is_not_ok_is_named_and_the_exit_status_is_1(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(execute, "start_run", lambda *_, **__: a_run(tmp_path, "x", gmm="failed", svm="ok"))
+    assert main(["run"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "gmm: failed: ValueError: no" and lines[1].endswith("index.html") and len(lines) == 2
+
+
+@pytest.mark.parametrize("argv, text", [
+    (["--normal", "a.wav"], "--normal needs --anomalous"), (["--anomalous", "a.wav"], "--anomalous needs --normal"),
+    (["-p", "window_s"], "-p takes a name and a value"), (["-p", "a", "b", "c"], "-p takes a name and a value"),
+    (["-p", "=3"], "-p takes a name and a value"), (["-p", "a=1", "b=2"], "-p takes a name and a value"),
+    (["--timeout", "-1"], "positive number"), (["--timeout", "nan"], "positive number"),
+    (["--params", "nothing.yaml"], "nothing.yaml: cannot be read")])
+def test_a_wrong_option_is_one_line(started, capsys, argv, text):
+    assert text in refused(capsys, "run", *argv)
+    assert not started
+
+
+@pytest.mark.parametrize("content, text", [
+    ("a: 1\nb: [2\nc: 3\n", "p.yaml, line "), ("- a\n- b\n", "holds a list"), ("just words", "holds a str"),
+    ("3: 4\n", "parameters are `name: value`"), ("a: 1\n\tb: 2\n", "p.yaml, line 2"), ("a: !!python/object:os.system x", "line 1"),
+    (b"\xff\xfe\xff", "p.yaml")])
+def test_a_wrong_parameter_file_is_one_line(started, capsys, tmp_path, content, text):
+    (tmp_path / "p.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert text in refused(capsys, "run", "--params", tmp_path / "p.yaml")
+    assert not started
+
+
+@pytest.mark.parametrize("option", [["--normal", "a"], ["--anomalous", "a"], ["--name", "a"], ["--only", "gmm"], ["-p", "a=1"],
+                                    ["--params", "a"]])
+def test_resume_takes_nothing_that_the_run_has_already(capsys, tmp_path, option):
+    a_run(tmp_path, "x")
+    assert f"takes no {option[0]};" in refused(capsys, "run", "--runs-dir", tmp_path, "--resume", "x", *option)
+
+
+def test_resume_takes_a_folder_or_a_name(monkeypatch, tmp_path, capsys):
+    run, resumed = a_run(tmp_path, "x", gmm="ok"), []
+    monkeypatch.setattr(execute, "resume_run", lambda run, **_: resumed.append(run.folder) or run)
+    assert main(["run", "--resume", str(run.folder)]) == 0
+    assert main(["run", "--resume", run.folder.name, "--runs-dir", str(tmp_path)]) == 0
+    assert resumed == [run.folder] * 2
+    assert f"did you mean {run.folder.name}" in refused(capsys, "run", "--resume", "x", "--runs-dir", tmp_path)
+
+
+@pytest.mark.parametrize("error", [ValueError("first\nsecond"), OSError(errno.ENOSPC, "No space left on device", "/x/run.json"),
+                                   FileNotFoundError("gone")])
+def test_known_errors_are_one_line(monkeypatch, capsys, error):
+    def start_run(*_, **__):
+        raise error
+
+    monkeypatch.setattr(execute, "start_run", start_run)
+    said = refused(capsys, "run")
+    assert {"ValueError": "first second", "OSError": "/x/run.json: No space left on device",
+            "FileNotFoundError": "gone"}[type(error).__name__] in said
+
+
+def test_a_bug_is_not_hidden(monkeypatch):
+    monkeypatch.setattr(execute, "start_run", lambda *_, **__: {}["bug"])
+    with pytest.raises(KeyError):
+        main(["run"])
+
+
+def test_bad_recordings_end_in_one_line_and_leave_nothing(tmp_path, capsys):
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "text.wav").write_text("no sound " * 100)
+    for bad in ("missing.wav", "empty.wav", "text.wav", "."):
+        said = refused(capsys, "run", "--normal", tmp_path / bad, "--anomalous", tmp_path / "text.wav", "--runs-dir",
+                       tmp_path / "runs")
+        assert bad.strip(".") in said
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("argv, text", [
+    (["-p", "windows_s", "1"], "did you mean 'window_s'"), (["-p", "window_s", "abc"], "a number such as 1.0, got 'abc'"),
+    (["--only", "gnm"], "did you mean 'gmm'"), (["--only", ""], "no detector is chosen"), (["-p", "run_dir=x"], "set by the run"),
+    (["-p", "window_s=0.001"], "window_s"), (["-p", "n_mfcc=500"], "n_mfcc"), (["-p", "window_s=60"], "window_s")])
+def test_what_the_notebooks_do_not_take_is_refused_before_the_run(capsys, tmp_path, argv, text):
+    assert text in refused(capsys, "run", "--runs-dir", tmp_path / "runs", *argv)
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+# ---- list, remove
+
+def test_list_shows_the_newest_first(tmp_path, capsys):
+    a_run(tmp_path, "old", gmm="ok", svm="failed").folder.rename(tmp_path / "2001-01-01_000000_old")
+    a_run(tmp_path, "new", gmm="ok")
+    (tmp_path / "notes").mkdir()
+    assert main(["list", "--runs-dir", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("_")[-1].startswith("new  1/1 ok  0.0 MB") and lines[1] == "    separates: verdict of new"
+    assert lines[2].startswith("2001-01-01_000000_old  1/2 ok") and len(lines) == 4
+    assert main(["list", "--runs-dir", str(tmp_path / "none")]) == 0
+
+
+def test_remove_asks_and_takes_only_runs(monkeypatch, tmp_path, capsys):
+    run = a_run(tmp_path, "x")
+    (tmp_path / "photos").mkdir()
+    assert "is not a run" in refused(capsys, "remove", tmp_path / "photos", "--yes")
+    assert "there is no run" in refused(capsys, "remove", "y", "--runs-dir", tmp_path)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    assert "only with --yes" in refused(capsys, "remove", run.folder)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda question: "")
+    assert main(["remove", str(run.folder)]) == 0 and run.folder.exists()
+    monkeypatch.setattr(execute, "is_running", lambda run: True)
+    assert "is running" in refused(capsys, "remove", run.folder, "--yes")
+    monkeypatch.setattr(execute, "is_running", lambda run: False)
+    assert main(["remove", run.folder.name, "--yes", "--runs-dir", str(tmp_path)]) == 0
+    assert not run.folder.exists() and (tmp_path / "photos").exists()
+
+
+# ---- params, doctor, help
+
+def test_params_come_from_the_notebooks(capsys):
+    assert main(["params"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["name", "type", "default", "notebooks", "what", "it", "sets"]
+    window = next(line for line in lines if line.startswith("window_s "))
+    assert window.split()[:5] == ["window_s", "float", "1.0", "all", "detectors"]
+    assert not any(line.startswith(("run_dir", "normal", "anomalous")) for line in lines)
+
+
+def test_doctor_is_content_or_says_what_to_do(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=8 * 2**30, total=8 * 2**30))
+    assert main(["doctor", "--runs-dir", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert f"kernel      python3  {sys.executable}" in printed and "WAV" in printed and printed.endswith("all well\n")
+    monkeypatch.setattr(execute, "kernel_python", lambda: "/opt/old/python")
+    monkeypatch.setattr(execute, "notebooks_folder", lambda: tmp_path)
+    assert main(["doctor", "--runs-dir", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert "problem     the kernel python3 starts /opt/old/python" in printed and "kernelspec remove" in printed
+    assert "holds no notebooks" in printed and printed.endswith("2 problems\n")
+
+
+def test_help_loads_nothing_heavy():
+    code = ("import sys\nfrom acoustic_nb.cli import main\ntry: main(['run', '--help'])\nexcept SystemExit: pass\n"
+            "print(sorted({'numpy', 'pandas', 'papermill', 'psutil', 'librosa', 'tensorflow'} & set(sys.modules)))")
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.endswith("[]\n") and "--resume" in printed
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("acoustic-nb 0.")

@@ -1,0 +1,341 @@
+"""Executing: whatever a notebook does, the run says it truly, and can be gone on with. Stub notebooks, no sound."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import psutil
+import pytest
+
+from acoustic_nb import execute
+from acoustic_nb.runs import Run
+
+PARAMETERS = '''normal: str = "demo"
+anomalous: str = "demo"
+window_s: float = 1.0  # length of a window in seconds
+seed: int = 0
+run_dir: str = "scratch"
+'''
+MARK = "import os, pathlib; here = pathlib.Path(run_dir); (here / '{0}.mark').write_text(f'{{os.getpid()}} {{seed}}')\n"
+
+
+def write_notebook(folder, name, code, parameters=PARAMETERS, tag="parameters"):
+    cell = nbformat.v4.new_code_cell(parameters, metadata={"tags": [tag]})
+    notebook = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell(code)], metadata={
+        "kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}})
+    folder.mkdir(exist_ok=True, parents=True)
+    nbformat.write(notebook, folder / name)
+
+
+def recordings(normal="demo", anomalous="demo", settings=None):
+    return [SimpleNamespace(name=Path(path).stem, label=label, path=path, samples=np.zeros(8, np.float32), sample_rate=8,
+                            native_sample_rate=8, duration_s=1.0) for label, path in enumerate((normal, anomalous))]
+
+
+def share_nothing(recordings, folder, settings):
+    pass
+
+
+STUBS = {"load": recordings, "share": share_nothing}
+
+
+def wait_until(true, seconds=40):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def is_alive(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def workers_of(folder):
+    """Processes that have the folder's path in their command line, as every worker has."""
+    wanted = json.dumps(str(folder))[1:-1]
+    return [process.pid for process in psutil.process_iter(["cmdline"])
+            if any(wanted in word for word in process.info["cmdline"] or ()) and process.pid != os.getpid()]
+
+
+# ---- every way in which a notebook can end, in one run with an awkward name
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mixed")
+    notebooks = folder / "note {books} 'n'"
+    write_notebook(notebooks, "01_good.ipynb", MARK.format("good") + "print(os.getcwd(), os.environ['OMP_NUM_THREADS'])")
+    write_notebook(notebooks, "02_raises.ipynb", "raise ValueError('no\\nluck')")
+    write_notebook(notebooks, "03_dies.ipynb", "import os; os.kill(os.getpid(), 9)")
+    write_notebook(notebooks, "04_slow.ipynb", "import time; time.sleep(60)")
+    write_notebook(notebooks, "05_leaves.ipynb", "import sys; sys.exit()")
+    write_notebook(notebooks, "06_orphans.ipynb", "import os; os.kill(os.getppid(), 9)")
+    write_notebook(notebooks, "07_comparison.ipynb", "import json, pathlib\nhere = pathlib.Path(run_dir)\n"
+                   "print({path.stem: json.loads(path.read_text())['status'] for path in here.glob('status/*')})\n"
+                   "(here / 'comparison').mkdir()\n"
+                   "(here / 'comparison/verdict.json').write_text('{\"kind\": \"k\", \"text\": \"t\"}')")
+    write_notebook(notebooks, "Untitled.ipynb", "raise ValueError('not a job')")
+    before = os.getcwd(), signal.getsignal(signal.SIGINT)
+    run = execute.start_run(folder / "lauf \"ä\" {x} 'q'", name="lauf \"ä\" {x} 'q'", parameters={"seed": "7"},
+                            notebooks=notebooks, timeout_s=3, workers=2, command="what was typed", **STUBS)
+    assert (os.getcwd(), signal.getsignal(signal.SIGINT)) == before
+    return run
+
+
+def test_every_end_has_its_status(mixed):
+    assert {job: status["status"] for job, status in mixed.statuses().items()} == {
+        "good": "ok", "raises": "failed", "dies": "dead", "slow": "timeout", "leaves": "failed", "orphans": "dead",
+        "comparison": "ok"}
+    assert all(0 < status["seconds"] < 60 for status in mixed.statuses().values())
+
+
+@pytest.mark.parametrize("job, error", [
+    ("good", None), ("raises", "ValueError: no luck (cell [3])"), ("leaves", "SystemExit: the notebook ended itself (cell [3])"),
+    ("dies", "DeadKernelError: the kernel died in cell [3]; if memory ran out, use --workers 1"),
+    ("slow", "CellTimeoutError: cell [3] ran longer than 3 s; allow more with --timeout"),
+    ("orphans", "the job's process was killed by signal 9")])
+def test_every_error_is_one_line_with_its_cell(mixed, job, error):
+    assert mixed.statuses()[job]["error"] == error
+
+
+def test_the_comparison_runs_last(mixed):
+    printed = (mixed.folder / "07_comparison.ipynb").read_text()
+    assert "queued" not in printed and printed.count("running") == 1  # its own
+
+
+def test_executed_notebooks_and_reports_stay_also_where_a_job_failed(mixed):
+    assert "no\\nluck" in (mixed.folder / "02_raises.ipynb").read_text()
+    reported = {path.stem for path in (mixed.folder / "reports").iterdir()}
+    assert reported == {"01_good", "02_raises", "03_dies", "04_slow", "05_leaves", "07_comparison"}  # 06 lost its worker
+    assert (mixed.folder / "index.html").is_file()
+
+
+def test_parameters_arrive_and_threads_are_shared_out(mixed):
+    pid, seed = (mixed.folder / "good.mark").read_text().split()
+    assert seed == "7" and not is_alive(int(pid))
+    assert f" {max(1, execute.cores() // 2)}\\n" in (mixed.folder / "01_good.ipynb").read_text()
+
+
+def test_run_json_tells_what_happened(mixed):
+    manifest = mixed.read_manifest()
+    assert manifest["jobs"] == {job: status["status"] for job, status in mixed.statuses().items()}
+    assert list(manifest["jobs"]) == ["good", "raises", "dies", "slow", "leaves", "orphans", "comparison"]
+    assert manifest["parameters"] == {"window_s": 1.0, "seed": 7, "normal": "demo", "anomalous": "demo"}
+    assert manifest["command"] == "what was typed" and manifest["seed"] == 7 and manifest["finished"]
+    assert manifest["verdict"] == {"kind": "k", "text": "t"}
+    assert [entry["duration_s"] for entry in manifest["inputs"]] == [1.0, 1.0]
+    assert manifest["versions"]["python"] and manifest["versions"]["papermill"]
+
+
+def test_nothing_is_left_over(mixed):
+    assert not (mixed.folder / "runner").exists() and not workers_of(mixed.folder)
+    assert not list(mixed.folder.rglob(".*"))
+
+
+# ---- ended half way, and gone on with
+
+# a regular expression that runs for years and never lets another thread of its process have a turn
+HANGS = MARK.format("hangs") + "import re\nif not (here / 'go').exists(): re.match(r'(a+)+$', 'a' * 60 + 'b')"
+RUNNER = """
+import sys
+from functools import partial
+from types import SimpleNamespace
+import numpy as np
+from acoustic_nb import cli, execute
+def load(*arguments):
+    return [SimpleNamespace(name="x", label=0, path="demo", samples=np.zeros(8), sample_rate=8, native_sample_rate=8, duration_s=1)]
+execute.start_run = partial(execute.start_run, notebooks=sys.argv[1], load=load, share=lambda *arguments: None)
+sys.exit(cli.main(["run", "--runs-dir", sys.argv[2], "--name", "cut short", "--workers", "2", "-p", "seed", "5"]))
+"""
+
+
+@pytest.fixture
+def half_way(tmp_path):
+    """A runner in a process of its own, as far as one job ok and one hanging; ended with the test in any case."""
+    folder, notebooks = tmp_path, tmp_path / "notebooks"
+    write_notebook(notebooks, "01_quick.ipynb", MARK.format("quick"))
+    write_notebook(notebooks, "02_hangs.ipynb", HANGS)
+    write_notebook(notebooks, "07_comparison.ipynb", MARK.format("comparison"))
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, str(notebooks), str(folder / "runs")],
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: list(folder.glob("runs/*/hangs.mark")))
+        run = Run.open(next(folder.glob("runs/*")))
+        wait_until(lambda: run.read_manifest()["jobs"]["quick"] == "ok")
+        assert len(workers_of(run.folder)) == 1 and execute.is_running(run)
+        yield runner, run, notebooks, int((run.folder / "hangs.mark").read_text().split()[0])
+    finally:
+        runner.kill()
+        runner.wait()
+
+
+def go_on(run, notebooks):
+    """Resume, and check that only what was unfinished ran."""
+    before = {path: path.stat().st_mtime_ns for path in (run.folder / "quick.mark", run.folder / "01_quick.ipynb",
+                                                         run.folder / "status" / "quick.json")}
+    (run.folder / "go").touch()
+    execute.resume_run(run, notebooks=notebooks, **STUBS)
+    assert {job: status["status"] for job, status in run.statuses().items()} == {
+        "quick": "ok", "hangs": "ok", "comparison": "ok"}
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (run.folder / "hangs.mark").read_text().split()[1] == "5"  # the parameter of the first start
+    manifest = run.read_manifest()
+    assert manifest["jobs"] == {"quick": "ok", "hangs": "ok", "comparison": "ok"} and len(manifest["resumed"]) == 1
+
+
+def test_a_killed_runner_leaves_no_process_and_can_be_resumed(half_way):
+    runner, run, notebooks, kernel = half_way
+    runner.kill()
+    runner.communicate()
+    wait_until(lambda: not is_alive(kernel) and not workers_of(run.folder), 10)
+    assert not execute.is_running(run)
+    assert run.statuses()["hangs"]["status"] == "running" and run.statuses()["comparison"]["status"] == "queued"
+    go_on(run, notebooks)
+    mark = (run.folder / "comparison.mark").stat().st_mtime_ns
+    execute.resume_run(run, notebooks=notebooks, **STUBS)  # nothing left to do
+    assert (run.folder / "comparison.mark").stat().st_mtime_ns == mark
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_runner_cleans_up_and_says_how_to_go_on(half_way, number):
+    runner, run, notebooks, kernel = half_way
+    with pytest.raises(ValueError, match=f"is running already, in process {runner.pid}"):
+        execute.resume_run(run, notebooks=notebooks, **STUBS)
+    runner.send_signal(number)
+    said = runner.communicate(timeout=20)[1]
+    assert runner.returncode == 130 and "Traceback" not in said
+    assert f"acoustic-nb run --resume '{run.folder}'" in said
+    assert not is_alive(kernel) and not workers_of(run.folder)
+    assert run.statuses()["hangs"] == {"job": "hangs", "status": "queued", "error": "interrupted", "seconds": None}
+    assert run.read_manifest()["jobs"] == {"quick": "ok", "hangs": "queued", "comparison": "queued"}
+    assert run.read_manifest()["verdict"]["kind"] == "none"
+    if number == signal.SIGINT:
+        go_on(run, notebooks)
+
+
+def test_the_comparison_runs_again_when_a_job_did(tmp_path):
+    notebooks = tmp_path / "notebooks"
+    write_notebook(notebooks, "01_first.ipynb", "import pathlib; assert pathlib.Path(run_dir, 'go').exists(), 'not yet'")
+    write_notebook(notebooks, "07_comparison.ipynb", MARK.format("comparison"))
+    run = execute.start_run(tmp_path / "runs", notebooks=notebooks, **STUBS)
+    assert run.statuses()["first"]["error"] == "AssertionError: not yet (cell [3])"
+    assert run.read_manifest()["verdict"]["text"].startswith("no verdict: ")
+    kernel = (run.folder / "comparison.mark").read_text()
+    (run.folder / "first").mkdir()  # what a job wrote before it failed is no result
+    (run.folder / "go").touch()
+    execute.resume_run(run, notebooks=notebooks, **STUBS)
+    assert {status["status"] for status in run.statuses().values()} == {"ok"}
+    assert (run.folder / "comparison.mark").read_text() != kernel and not (run.folder / "first").exists()
+
+
+# ---- what is refused before anything starts
+
+@pytest.fixture
+def plain(tmp_path):
+    write_notebook(tmp_path / "notebooks", "01_gmm.ipynb", "1", PARAMETERS + "covariance: str = 'full'  # kind\nsteps = 3\n")
+    write_notebook(tmp_path / "notebooks", "02_svm.ipynb", "1", PARAMETERS + "fast: bool = True\nsizes: list = [1]\nc: float = 1\n")
+    write_notebook(tmp_path / "notebooks", "07_comparison.ipynb", "1", 'run_dir: str = "x"')
+    return tmp_path / "notebooks"
+
+
+def listed(folder):
+    return {job: execute.notebook_parameters(path) for job, path in execute.find_notebooks(folder).items()}
+
+
+def test_parameters_are_read_from_the_notebook(plain):
+    found = listed(plain)
+    assert found["gmm"]["window_s"] == {"type": "float", "default": 1.0, "help": "length of a window in seconds"}
+    assert found["gmm"]["covariance"] == {"type": "str", "default": "full", "help": "kind"}
+    assert found["gmm"]["steps"]["type"] == "int" and found["svm"]["c"]["type"] == "float"
+    assert list(found["comparison"]) == ["run_dir"]
+
+
+def test_a_parameter_goes_to_the_notebooks_that_list_it(plain):
+    given = execute.check_parameters(listed(plain), {"window_s": "0.5", "steps": "4", "fast": "no", "covariance": "tied"})
+    assert given == {"gmm": {"window_s": 0.5, "steps": 4, "covariance": "tied"}, "svm": {"window_s": 0.5, "fast": False},
+                     "comparison": {}}
+    assert type(given["gmm"]["steps"]) is int and given["svm"]["fast"] is False
+
+
+@pytest.mark.parametrize("name, value, match", [
+    ("windows_s", 1, "did you mean 'window_s'"), ("qqq", 1, "no parameter|has a parameter 'qqq'"),
+    ("run_dir", "x", "set by the run itself"), ("normal", "x", "set by the run itself"),
+    ("window_s", "abc", r"window_s is a number such as 1\.0, got 'abc'"), ("window_s", "nan", "is a number"),
+    ("window_s", "inf", "is a number"), ("window_s", True, "is a number"), ("window_s", None, "is a number"),
+    ("window_s", [1], "is a number"), ("seed", "1.5", "seed is a whole number such as 0, got '1.5'"),
+    ("seed", "x; import os", "whole number"), ("seed", "1e400", "whole number"), ("steps", 2.5, "whole number such as 3"),
+    ("fast", "maybe", "true or false such as true"), ("fast", 2, "true or false"), ("covariance", 3, "is a text such as full"),
+    ("sizes", "[2]", "cannot be set from outside"), ("seed=1; x", 1, "has a parameter")])
+def test_a_parameter_that_does_not_fit_is_refused(plain, name, value, match):
+    with pytest.raises(ValueError, match=match):
+        execute.check_parameters(listed(plain), {name: value})
+
+
+def test_a_notebook_without_a_parameters_cell_is_refused(tmp_path):
+    write_notebook(tmp_path, "01_x.ipynb", "1", tag="other")
+    with pytest.raises(ValueError, match="no cell tagged 'parameters'"):
+        execute.notebook_parameters(tmp_path / "01_x.ipynb")
+
+
+def test_only_takes_detectors_and_always_compares(plain):
+    notebooks = execute.find_notebooks(plain)
+    assert list(execute.choose_jobs(notebooks)) == ["gmm", "svm", "comparison"]
+    assert list(execute.choose_jobs(notebooks, ["svm"])) == ["svm", "comparison"]
+    with pytest.raises(ValueError, match="'gm', did you mean 'gmm'"):
+        execute.choose_jobs(notebooks, ["gm"])
+    for nothing in ([], ["comparison"]):
+        with pytest.raises(ValueError, match="no detector is chosen"):
+            execute.choose_jobs(notebooks, nothing)
+
+
+def bad_load(*arguments):
+    raise ValueError("too short")
+
+
+@pytest.mark.parametrize("wrong, match", [
+    ({"load": bad_load}, "too short"), ({"share": bad_load}, "too short"), ({"only": ["svn"]}, "did you mean 'svm'"),
+    ({"parameters": {"sed": 1}}, "did you mean 'seed'"), ({"workers": 0}, "at least 1 worker"), ({"timeout_s": 0}, "positive"),
+    ({"name": "///"}, "needs a name"), ({"notebooks": "/nowhere"}, "holds no notebooks")])
+def test_bad_input_leaves_nothing_behind(plain, tmp_path, wrong, match):
+    with pytest.raises((ValueError, OSError), match=match):
+        execute.start_run(tmp_path / "runs", **{"notebooks": plain, **STUBS, **wrong})
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+def test_a_foreign_kernel_is_refused(monkeypatch, tmp_path):
+    kernel = tmp_path / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps({"argv": ["/opt/old/python", "-m", "ipykernel_launcher"], "language": "python",
+                                                    "display_name": "stale"}))
+    execute.check_kernel()
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    with pytest.raises(ValueError, match="the kernel python3 starts /opt/old/python, but this is"):
+        execute.check_kernel()
+
+
+def test_resume_refuses_recordings_that_have_changed(plain, tmp_path):
+    sound = tmp_path / "sound.wav"
+    sound.write_bytes(b"one")
+    run = Run.create(tmp_path / "runs", "x")
+    run.write_manifest({"inputs": [{"path": str(sound), "sha256": execute._file_sha256(sound)}], "jobs": {"gmm": "queued"},
+                        "given": {}, "parameters": {"normal": str(sound), "anomalous": str(sound)}, "timeout_s": 9})
+    sound.write_bytes(b"two")
+    with pytest.raises(ValueError, match="has changed since"):
+        execute.resume_run(run, notebooks=plain, **STUBS)
+    sound.unlink()
+    with pytest.raises(FileNotFoundError, match="no such file any more"):
+        execute.resume_run(run, notebooks=plain, **STUBS)
+
+
+def test_workers_fit_cores_memory_and_jobs(monkeypatch):
+    monkeypatch.setattr(execute, "cores", lambda: 8)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5 * 2**30))
+    assert [execute.worker_count(7), execute.worker_count(2), execute.worker_count(7, 5)] == [3, 2, 5]
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2**20))
+    assert execute.worker_count(7) == 1
