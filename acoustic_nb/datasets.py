@@ -22,7 +22,7 @@ def load_pair(normal=DEMO, anomalous=DEMO, *, window_s=1.0, hop_s=0.5, seed=0):
     window_s, hop_s : float
         The windows they will be cut into; a recording too short for them is refused.
     seed : int
-        For the demo only.
+        Makes the demo; checked here for everything that will use it.
 
     Returns
     -------
@@ -34,6 +34,8 @@ def load_pair(normal=DEMO, anomalous=DEMO, *, window_s=1.0, hop_s=0.5, seed=0):
     AudioError, ValueError
         One line that names the file, the rule and the way out.
     """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be a whole number from 0 to {2**32 - 1}, got {seed}")
     normal, anomalous = str(normal), str(anomalous)
     if (normal == DEMO) != (anomalous == DEMO):
         given, missing = (normal, "anomalous") if anomalous == DEMO else (anomalous, "normal")

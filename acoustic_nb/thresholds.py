@@ -69,8 +69,7 @@ def calibrate(calibration_scores, false_alarm_rate):
     >>> calibrate(range(1, 40), 0.05).threshold
     38.0
     """
-    if not 0 < false_alarm_rate < 1:
-        raise ValueError(f"false_alarm_rate is a share between 0 and 1, such as 0.05, got {false_alarm_rate}")
+    check_rate(false_alarm_rate)
     scores = _finite(calibration_scores)
     n = len(scores)
     used_rate = max(float(false_alarm_rate), 1 / (n + 1))
@@ -78,6 +77,12 @@ def calibrate(calibration_scores, false_alarm_rate):
     n_eff = effective_size(scores)
     return Calibration(threshold=float(np.sort(scores)[k - 1]), wanted_rate=float(false_alarm_rate), used_rate=used_rate,
                        n=n, n_eff=n_eff, promised=n_eff >= 1 / used_rate - 1 - 1e-9)
+
+
+def check_rate(false_alarm_rate):
+    """Refuse a false-alarm rate that is no share between 0 and 1, both excluded."""
+    if not 0 < false_alarm_rate < 1:
+        raise ValueError(f"false_alarm_rate is a share between 0 and 1, such as 0.05, got {false_alarm_rate}")
 
 
 def p_values(calibration_scores, scores):

@@ -120,6 +120,11 @@ def test_the_same_sound_in_two_files_is_refused(tmp_path):
         load_pair(normal, anomalous)
 
 
+def test_a_seed_that_no_generator_takes_is_refused():
+    with pytest.raises(ValueError, match="seed must be a whole number from 0"):
+        load_pair(seed=-1)
+
+
 def test_half_a_pair_is_refused(tmp_path):
     with pytest.raises(AudioError, match="has no anomalous recording to go with it"):
         load_pair(pair(tmp_path)[0])
