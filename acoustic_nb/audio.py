@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from acoustic_nb.quiet import quiet_stderr
+
 LABEL_NAMES = ("normal", "anomalous")
 
 
@@ -131,7 +133,7 @@ def _decode(path):
         raise AudioError(f"{path}: is an empty file of 0 bytes; copy or record it again")
     try:
         # blocks, because a broken header can claim hours that the file does not hold
-        with soundfile.SoundFile(path) as file:
+        with quiet_stderr(), soundfile.SoundFile(path) as file:
             sample_rate = file.samplerate
             blocks = list(_mono_blocks(file))
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, OSError, MemoryError) as error:

@@ -10,21 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from acoustic_nb.detectors.base import check_positive, check_whole_numbers
+from acoustic_nb.quiet import quiet_stderr
 
 
 def _import_quietly():
     """Keras and TensorFlow. TensorFlow writes to file descriptor 2 while it loads, which no setting stops."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
+    with quiet_stderr():
         import keras
         import tensorflow
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
     return keras, tensorflow
 
 
