@@ -206,7 +206,7 @@ def test_a_killed_runner_leaves_no_process_and_can_be_resumed(half_way):
 def test_an_interrupted_runner_cleans_up_and_says_how_to_go_on(half_way, number):
     runner, run, notebooks, kernel = half_way
     with pytest.raises(ValueError, match=f"is running already, in process {runner.pid}"):
-        execute.resume_run(run, notebooks=notebooks, **STUBS)
+        execute.resume_run(run, notebooks=notebooks, timeout_s=3, **STUBS)
     runner.send_signal(number)
     said = runner.communicate(timeout=20)[1]
     assert runner.returncode == 130 and "Traceback" not in said

@@ -221,14 +221,28 @@ def test_both_networks_are_moved_by_fit():
     assert all(moved(weights(short.generator_), longer.generator_))
 
 
-def test_each_half_step_lowers_its_own_loss():
+def test_each_half_step_pulls_the_way_it_should():
     pair = gan.Adversaries(gan.generator(10, 17), gan.discriminator(17), 1e-3)
     random = np.random.default_rng(0)
     real, noise = (random.standard_normal((16, n)).astype(np.float32) for n in (17, 10))
-    losses = [float(pair.step_discriminator(real, noise)) for _ in range(30)]
-    assert losses[-1] < losses[0]
-    losses = [float(pair.step_generator(noise)) for _ in range(30)]
-    assert losses[-1] < losses[0]
+
+    def logits():
+        return (pair.discriminator(windows).numpy() for windows in (real, pair.generator(noise)))
+
+    says_real, says_fake = logits()
+    by_hand = (np.log1p(np.exp(-says_real)).mean() + np.log1p(np.exp(says_fake)).mean()) / 2
+    assert float(pair.step_discriminator(real, noise)) == pytest.approx(by_hand, rel=1e-4)
+    for _ in range(30):
+        pair.step_discriminator(real, noise)
+    real_after, fake_after = logits()
+    assert real_after.mean() > says_real.mean()  # D calls real windows more real than before,
+    assert fake_after.mean() < says_fake.mean()  # invented ones less
+    by_hand = np.log1p(np.exp(-fake_after)).mean()
+    assert float(pair.step_generator(noise)) == pytest.approx(by_hand, rel=1e-4)
+    for _ in range(30):
+        pair.step_generator(noise)
+    _, fooled = logits()
+    assert fooled.mean() > fake_after.mean()  # and G makes windows that D calls more real
 
 
 def test_gan_layers_are_the_origins():
