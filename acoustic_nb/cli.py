@@ -127,15 +127,15 @@ def _remove(arguments):
 
 
 def _params(arguments):
-    from acoustic_nb import execute
+    from acoustic_nb import parameters
 
-    listed = {job: execute.notebook_parameters(path) for job, path in execute.find_notebooks().items()}
+    listed = {job: parameters.notebook_parameters(path) for job, path in parameters.find_notebooks().items()}
     rows = {}
     for job, entries in listed.items():
         for name, entry in entries.items():
-            if name not in execute.GIVEN_BY_THE_RUN:
+            if name not in parameters.GIVEN_BY_THE_RUN:
                 rows.setdefault((name, entry["type"], repr(entry["default"]), entry["help"]), []).append(job)
-    detectors = [job for job in listed if job != execute.COMPARISON]
+    detectors = [job for job in listed if job != parameters.COMPARISON]
     table = [("name", "type", "default", "notebooks", "what it sets")]
     for (name, kind, default, text), jobs in rows.items():
         table.append((name, kind, default, "all detectors" if jobs == detectors else ", ".join(jobs), text))
@@ -148,10 +148,10 @@ def _params(arguments):
 def _doctor(arguments):
     import psutil
 
-    from acoustic_nb import execute
+    from acoustic_nb import machine
 
     problems = []
-    versions = execute.versions()
+    versions = machine.versions()
     print(f"python      {versions.pop('python')}  {sys.executable}")
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         problems.append("Python 3.11, 3.12 or 3.13 is needed; make a new environment with one of them")
@@ -165,9 +165,9 @@ def _doctor(arguments):
         except (ValueError, OSError, ImportError) as error:
             problems.append(_one_line(error))
     memory = psutil.virtual_memory()
-    print(f"machine     {execute.cores()} cores, {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB memory free, "
-          f"{execute.worker_count(1000)} notebooks at once")
-    if memory.available < execute.KERNEL_MEMORY_BYTES:
+    print(f"machine     {machine.cores()} cores, {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB memory free, "
+          f"{machine.worker_count(1000)} notebooks at once")
+    if memory.available < machine.KERNEL_MEMORY_BYTES:
         problems.append(f"only {memory.available / 2**30:.1f} GiB of memory are free and a notebook needs 1.5; close programs")
     runs_dir = _runs_dir(arguments).absolute()
     there = next(folder for folder in (runs_dir, *runs_dir.parents) if folder.exists())
@@ -184,10 +184,10 @@ def _doctor(arguments):
 
 
 def _doctor_kernel():
-    from acoustic_nb import execute
+    from acoustic_nb import machine
 
-    print(f"kernel      python3  {execute.kernel_python()}")
-    execute.check_kernel()
+    print(f"kernel      python3  {machine.kernel_python()}")
+    machine.check_kernel()
 
 
 def _doctor_audio():
@@ -197,18 +197,18 @@ def _doctor_audio():
 
 
 def _doctor_notebooks():
-    from acoustic_nb import execute
+    from acoustic_nb import parameters
 
-    notebooks = execute.find_notebooks()
+    notebooks = parameters.find_notebooks()
     for path in notebooks.values():
-        execute.notebook_parameters(path)
-    print(f"notebooks   {', '.join(notebooks)}  in {execute.notebooks_folder()}")
+        parameters.notebook_parameters(path)
+    print(f"notebooks   {', '.join(notebooks)}  in {parameters.notebooks_folder()}")
 
 
 def _runs_dir(arguments):
-    from acoustic_nb import execute
+    from acoustic_nb import parameters
 
-    return arguments.runs_dir or (execute.CHECKOUT if execute.in_checkout() else Path.cwd()) / "runs"
+    return arguments.runs_dir or (parameters.CHECKOUT if parameters.in_checkout() else Path.cwd()) / "runs"
 
 
 def _runs(runs_dir):

@@ -1,19 +1,14 @@
 """Executing: a folder of notebooks and two recordings become a Run.
 
-A job is one notebook. Each job has a process of its own, the worker, which runs the notebook with papermill, renders
-its report and writes its status file. The process that was asked for the run, the runner, starts the workers, writes
-everything else, and is the only one that decides. A worker holds the reading end of a pipe to its runner: when that
-closes, whatever the reason, the worker ends its kernel and itself.
+A job is one notebook. Each job has a process of its own, a worker (``worker.py``), that runs the notebook and writes
+its status. The process that was asked for the run, the runner, starts the workers, writes everything else, and is the
+only one that decides.
 """
 
-import ast
-import difflib
 import hashlib
 import json
-import math
 import os
 import platform
-import re
 import shlex
 import shutil
 import signal
@@ -25,205 +20,19 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 
 import psutil
 
+from acoustic_nb.machine import check_kernel, cores, git_commit, versions, worker_count
+from acoustic_nb.parameters import COMPARISON, GIVEN_BY_THE_RUN, check_parameters, choose_jobs, find_notebooks, notebook_parameters
 from acoustic_nb.progress import JobProgress
 from acoustic_nb.runs import Run
 
-COMPARISON = "comparison"
 LONGEST_FIRST = ("gan", "lstm_autoencoder", "conv_autoencoder")
-GIVEN_BY_THE_RUN = ("normal", "anomalous", "run_dir")
-KERNEL_MEMORY_BYTES = 1.5 * 2**30
 TIMEOUT_S = 600.0
 POLL_S = 0.1
-PACKAGES = ("acoustic-nb", "numpy", "scipy", "librosa", "soundfile", "scikit-learn", "tensorflow", "keras", "pandas",
-            "matplotlib", "papermill", "nbclient", "nbconvert", "ipykernel")
-CHECKOUT = Path(__file__).absolute().parent.parent
 
-
-# ---- notebooks and what can be set in them
-
-def in_checkout():
-    """Whether this package lies in a source tree, notebooks beside it, rather than being installed from a wheel."""
-    return (CHECKOUT / "pyproject.toml").is_file() and (CHECKOUT / "notebooks").is_dir()
-
-
-def notebooks_folder():
-    """The folder of the notebooks: the checkout's, else the copy inside the installed package."""
-    return CHECKOUT / "notebooks" if in_checkout() else Path(__file__).absolute().parent / "notebooks"
-
-
-def find_notebooks(folder=None):
-    """The notebooks ``<number>_<job>.ipynb`` of a folder, by number: ``{job: path}``."""
-    folder = Path(folder or notebooks_folder()).absolute()
-    found = {match[1]: path for path in sorted(folder.glob("*.ipynb")) if (match := re.fullmatch(r"\d+_(\w+)", path.stem))}
-    if not found:
-        raise FileNotFoundError(f"{folder}: holds no notebooks like 01_kmeans.ipynb; install the package again")
-    return found
-
-
-def choose_jobs(notebooks, only=None):
-    """The notebooks of the detectors named in ``only`` (all if None) and of the comparison: ``{job: path}``."""
-    for name in only or ():
-        if name not in notebooks:
-            raise ValueError(f"there is no detector {name!r}{_nearest(name, notebooks)}; "
-                             f"there are {', '.join(job for job in notebooks if job != COMPARISON)}")
-    if only is not None and not set(only) - {COMPARISON}:
-        raise ValueError("no detector is chosen; name at least one, for example --only gmm")
-    return {job: path for job, path in notebooks.items() if only is None or job in only or job == COMPARISON}
-
-
-def notebook_parameters(path):
-    """What can be set in a notebook, from its cell tagged ``parameters``.
-
-    Returns
-    -------
-    dict
-        ``{name: {"type": "float", "default": 1.0, "help": "seconds"}}``, types str, int, float, bool.
-    """
-    import papermill
-    from papermill.utils import any_tagged_cell
-
-    notebook = papermill.iorw.load_notebook_node(str(path))
-    if not any_tagged_cell(notebook, "parameters"):
-        raise ValueError(f"{path}: has no cell tagged 'parameters', so nothing can be passed to it; tag its first code cell")
-    found = {}
-    for name, entry in papermill.inspect_notebook(_literal_path(path)).items():
-        default = ast.literal_eval(entry["default"])
-        found[name] = {"type": type(default).__name__, "default": default, "help": entry["help"].strip()}
-        if entry["inferred_type_name"] == "float" and type(default) is int:
-            found[name].update(type="float", default=float(default))
-    return found
-
-
-def check_parameters(listed, given):
-    """Turn what the user set into values of the right type, for each notebook that lists them.
-
-    Parameters
-    ----------
-    listed : dict
-        ``{job: notebook_parameters(path)}``.
-    given : dict
-        ``{name: value}``; text is read as the type that the notebook's default has.
-
-    Returns
-    -------
-    dict
-        ``{job: {name: value}}``.
-
-    Raises
-    ------
-    ValueError
-        If no notebook lists a name, it is set by the run itself, or a value does not fit.
-    """
-    known = {name for parameters in listed.values() for name in parameters} - set(GIVEN_BY_THE_RUN)
-    for name in given:
-        if name in GIVEN_BY_THE_RUN:
-            raise ValueError(f"{name} is set by the run itself, not with -p; use --normal, --anomalous and --runs-dir")
-        if name not in known:
-            raise ValueError(f"no notebook of this run has a parameter {name!r}{_nearest(name, known)}; "
-                             "`acoustic-nb params` lists all")
-    return {job: {name: _converted(name, value, parameters[name]) for name, value in given.items() if name in parameters}
-            for job, parameters in listed.items()}
-
-
-def _converted(name, value, parameter):
-    kind, default = parameter["type"], parameter["default"]
-    with suppress(ValueError, OverflowError):
-        if kind == "bool":
-            words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-            if str(value).lower() in words:
-                return words[str(value).lower()]
-        elif kind == "str" and isinstance(value, str):
-            return value
-        elif kind in ("int", "float") and isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            number = float(value)
-            if kind == "int" and number.is_integer():
-                return int(value)
-            if kind == "float" and math.isfinite(number):
-                return number
-    rule = {"bool": "true or false", "str": "a text", "int": "a whole number", "float": "a number"}
-    if kind not in rule:
-        raise ValueError(f"{name} cannot be set from outside: its default {default!r} is no number, text, true or false; "
-                         "change it in the notebook")
-    raise ValueError(f"{name} is {rule[kind]} such as {str(default).lower() if kind == 'bool' else default}, got {value!r}")
-
-
-def _nearest(name, known):
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
-
-
-def _literal_path(path):
-    """The path as papermill wants it, which fills in braces."""
-    return str(path).replace("{", "{{").replace("}", "}}")
-
-
-# ---- the machine
-
-def cores():
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def worker_count(n_jobs, wanted=None):
-    """How many jobs may run at once: as many as ``wanted``, else as cores and memory allow; at least 1."""
-    if wanted is not None and wanted < 1:
-        raise ValueError(f"at least 1 worker is needed, got {wanted}")
-    allowed = wanted or min(cores(), int(psutil.virtual_memory().available // KERNEL_MEMORY_BYTES))
-    return max(1, min(allowed, n_jobs))
-
-
-def kernel_python():
-    """The interpreter that Jupyter starts for the kernel ``python3``."""
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-
-    try:
-        program = KernelSpecManager().get_kernel_spec("python3").argv[0]
-    except NoSuchKernel:
-        raise ValueError("Jupyter knows no kernel python3; install it with: "
-                         f"{shlex.quote(sys.executable)} -m pip install ipykernel") from None
-    ours = {"python", f"python{sys.version_info[0]}", f"python{sys.version_info[0]}.{sys.version_info[1]}"}
-    return sys.executable if program in ours else program
-
-
-def check_kernel():
-    """Refuse a kernel that is another Python than this one."""
-    program = kernel_python()
-    if os.path.abspath(program) != os.path.abspath(sys.executable):
-        raise ValueError(f"the kernel python3 starts {program}, but this is {sys.executable}, and only here is acoustic_nb "
-                         "installed; remove the stale kernel with: jupyter kernelspec remove python3")
-
-
-def versions():
-    """Versions of Python and of the packages that results depend on; None where one is missing."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        found[package] = None
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
-
-
-def git_commit():
-    """The commit of the checkout as 40 hex digits; None where there is none."""
-    with suppress(OSError):
-        head = (CHECKOUT / ".git" / "HEAD").read_text().strip()
-        if not head.startswith("ref: "):
-            return head
-        branch = head.removeprefix("ref: ")
-        with suppress(OSError):
-            return (CHECKOUT / ".git" / branch).read_text().strip()
-        for line in (CHECKOUT / ".git" / "packed-refs").read_text().splitlines():
-            if line.endswith(f" {branch}"):
-                return line.split()[0]
-    return None
-
-
-# ---- a run, from the runner's side
 
 def load_inputs(normal, anomalous, settings):
     """The two recordings, checked."""
@@ -416,7 +225,7 @@ class _Worker:
         try:
             with open(self.scratch / "log", "wb") as log:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "acoustic_nb.execute", json.dumps(task)], stdin=subprocess.PIPE,
+                    [sys.executable, "-P", "-m", "acoustic_nb.worker", json.dumps(task)], stdin=subprocess.PIPE,
                     stdout=log, stderr=log, start_new_session=True,
                     env={**environment, "IPYTHONDIR": str(self.scratch / "ipython")})
         except BaseException:
@@ -564,95 +373,3 @@ def _check_unchanged(run, entry):
     if _file_sha256(entry["path"]) != entry["sha256"]:
         raise ValueError(f"{entry['path']}: has changed since {run.folder.name} was started, so finished and new jobs would "
                          "not belong together; start a new run")
-
-
-# ---- one job, from the worker's side
-
-def _work(task):
-    """Execute one notebook, render its report, write its status."""
-    begun = time.monotonic()
-    _end_with_runner(task["scratch"])
-    from acoustic_nb.report import render_notebook
-
-    run, notebook = Run(Path(task["run"])), Path(task["notebook"])
-    executed = run.folder / notebook.name
-    executed.unlink(missing_ok=True)
-    status, error = _execute_notebook(notebook, executed, task)
-    if executed.exists():
-        try:
-            render_notebook(executed, run.folder / "reports" / f"{notebook.stem}.html",
-                            status={"status": status, "error": error})
-        except Exception as problem:  # any failure of the report is the job's failure, and recorded
-            status = "failed" if status == "ok" else status
-            error = error or f"the report could not be rendered: {_line(type(problem).__name__, problem)}"
-    run.write_status(task["job"], status, error=error, seconds=round(time.monotonic() - begun, 2))
-
-
-def _execute_notebook(notebook, executed, task, *, windows=os.name == "nt"):
-    """Run a notebook with papermill and return status and error: success is known from the exception alone."""
-    import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from traitlets.config import Config
-
-    manager = {"transport_encryption": "auto"} if windows else {"transport": "ipc", "ip": f"{task['scratch']}/k"}
-    try:
-        papermill.execute_notebook(
-            _literal_path(notebook), _literal_path(executed), parameters=task["parameters"], kernel_name="python3",
-            cwd=str(notebook.parent), progress_bar=False, execution_timeout=task["timeout_s"],
-            extra_arguments=["--log-level=50"], config=Config({"KernelManager": manager}))
-    except papermill.PapermillExecutionError as error:
-        return "failed", f"{_line(error.ename, error.evalue)} (cell [{error.exec_count}])"
-    except CellTimeoutError:
-        return "timeout", (f"CellTimeoutError: cell [{_last_cell(executed)}] ran longer than {task['timeout_s']:g} s; "
-                           "allow more with --timeout")
-    except DeadKernelError:
-        return "dead", (f"DeadKernelError: the kernel died in cell [{_last_cell(executed)}]; "
-                        "if memory ran out, use --workers 1")
-    except Exception as error:  # whatever it is, it is recorded as the job's error
-        dead = "Kernel died" in str(error)
-        if dead and windows and not task.get("again"):  # two kernels may have taken the same port
-            return _execute_notebook(notebook, executed, {**task, "again": True})
-        return ("dead" if dead else "failed"), _line(type(error).__name__, error)
-    return _stopped_itself(executed)
-
-
-def _stopped_itself(executed):
-    """papermill takes ``sys.exit()`` in a cell for success, though the cells after it have not run."""
-    import nbformat
-
-    for cell in nbformat.read(executed, as_version=4).cells:
-        if any(output.output_type == "error" for output in cell.get("outputs", ())):
-            return "failed", f"SystemExit: the notebook ended itself (cell [{cell.execution_count}])"
-    return "ok", None
-
-
-def _last_cell(executed):
-    """Number of the last cell that was started, as the executed notebook shows it."""
-    import nbformat
-
-    cells = [cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"]
-    started = [number for number, cell in enumerate(cells, 1) if cell.metadata.get("papermill", {}).get("start_time")]
-    return started[-1] if started else 0
-
-
-def _line(kind, message):
-    text = " ".join(str(message).split())
-    return f"{kind}: {text[:500]}" if text else str(kind)
-
-
-def _end_with_runner(scratch):
-    """End the kernel and this worker as soon as the runner closes the pipe, or is gone."""
-    def wait():
-        while os.read(0, 1):
-            pass
-        for child in psutil.Process().children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        shutil.rmtree(scratch, ignore_errors=True)
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-if __name__ == "__main__":
-    _work(json.loads(sys.argv[1]))

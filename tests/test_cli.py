@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from acoustic_nb import execute
+from acoustic_nb import execute, machine, parameters
 from acoustic_nb.cli import main
 from acoustic_nb.runs import Run
 
@@ -190,8 +190,8 @@ def test_doctor_is_content_or_says_what_to_do(monkeypatch, tmp_path, capsys):
     assert main(["doctor", "--runs-dir", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert f"kernel      python3  {sys.executable}" in printed and "WAV" in printed and printed.endswith("all well\n")
-    monkeypatch.setattr(execute, "kernel_python", lambda: "/opt/old/python")
-    monkeypatch.setattr(execute, "notebooks_folder", lambda: tmp_path)
+    monkeypatch.setattr(machine, "kernel_python", lambda: "/opt/old/python")
+    monkeypatch.setattr(parameters, "notebooks_folder", lambda: tmp_path)
     assert main(["doctor", "--runs-dir", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
     assert "problem     the kernel python3 starts /opt/old/python" in printed and "kernelspec remove" in printed

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from acoustic_nb import execute
+from acoustic_nb import execute, machine, parameters
 from acoustic_nb.runs import Run
 
 PARAMETERS = '''normal: str = "demo"
@@ -119,7 +119,7 @@ def test_executed_notebooks_and_reports_stay_also_where_a_job_failed(mixed):
 def test_parameters_arrive_and_threads_are_shared_out(mixed):
     pid, seed = (mixed.folder / "good.mark").read_text().split()
     assert seed == "7" and not is_alive(int(pid))
-    assert f" {max(1, execute.cores() // 2)}\\n" in (mixed.folder / "01_good.ipynb").read_text()
+    assert f" {max(1, machine.cores() // 2)}\\n" in (mixed.folder / "01_good.ipynb").read_text()
 
 
 def test_run_json_tells_what_happened(mixed):
@@ -245,7 +245,7 @@ def plain(tmp_path):
 
 
 def listed(folder):
-    return {job: execute.notebook_parameters(path) for job, path in execute.find_notebooks(folder).items()}
+    return {job: parameters.notebook_parameters(path) for job, path in parameters.find_notebooks(folder).items()}
 
 
 def test_parameters_are_read_from_the_notebook(plain):
@@ -257,7 +257,7 @@ def test_parameters_are_read_from_the_notebook(plain):
 
 
 def test_a_parameter_goes_to_the_notebooks_that_list_it(plain):
-    given = execute.check_parameters(listed(plain), {"window_s": "0.5", "steps": "4", "fast": "no", "covariance": "tied"})
+    given = parameters.check_parameters(listed(plain), {"window_s": "0.5", "steps": "4", "fast": "no", "covariance": "tied"})
     assert given == {"gmm": {"window_s": 0.5, "steps": 4, "covariance": "tied"}, "svm": {"window_s": 0.5, "fast": False},
                      "comparison": {}}
     assert type(given["gmm"]["steps"]) is int and given["svm"]["fast"] is False
@@ -274,24 +274,24 @@ def test_a_parameter_goes_to_the_notebooks_that_list_it(plain):
     ("sizes", "[2]", "cannot be set from outside"), ("seed=1; x", 1, "has a parameter")])
 def test_a_parameter_that_does_not_fit_is_refused(plain, name, value, match):
     with pytest.raises(ValueError, match=match):
-        execute.check_parameters(listed(plain), {name: value})
+        parameters.check_parameters(listed(plain), {name: value})
 
 
 def test_a_notebook_without_a_parameters_cell_is_refused(tmp_path):
     write_notebook(tmp_path, "01_x.ipynb", "1", tag="other")
     with pytest.raises(ValueError, match="no cell tagged 'parameters'"):
-        execute.notebook_parameters(tmp_path / "01_x.ipynb")
+        parameters.notebook_parameters(tmp_path / "01_x.ipynb")
 
 
 def test_only_takes_detectors_and_always_compares(plain):
-    notebooks = execute.find_notebooks(plain)
-    assert list(execute.choose_jobs(notebooks)) == ["gmm", "svm", "comparison"]
-    assert list(execute.choose_jobs(notebooks, ["svm"])) == ["svm", "comparison"]
+    notebooks = parameters.find_notebooks(plain)
+    assert list(parameters.choose_jobs(notebooks)) == ["gmm", "svm", "comparison"]
+    assert list(parameters.choose_jobs(notebooks, ["svm"])) == ["svm", "comparison"]
     with pytest.raises(ValueError, match="'gm', did you mean 'gmm'"):
-        execute.choose_jobs(notebooks, ["gm"])
+        parameters.choose_jobs(notebooks, ["gm"])
     for nothing in ([], ["comparison"]):
         with pytest.raises(ValueError, match="no detector is chosen"):
-            execute.choose_jobs(notebooks, nothing)
+            parameters.choose_jobs(notebooks, nothing)
 
 
 def bad_load(*arguments):
@@ -313,10 +313,10 @@ def test_a_foreign_kernel_is_refused(monkeypatch, tmp_path):
     kernel.mkdir(parents=True)
     (kernel / "kernel.json").write_text(json.dumps({"argv": ["/opt/old/python", "-m", "ipykernel_launcher"], "language": "python",
                                                     "display_name": "stale"}))
-    execute.check_kernel()
+    machine.check_kernel()
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     with pytest.raises(ValueError, match="the kernel python3 starts /opt/old/python, but this is"):
-        execute.check_kernel()
+        machine.check_kernel()
 
 
 def test_resume_refuses_recordings_that_have_changed(plain, tmp_path):
@@ -334,8 +334,8 @@ def test_resume_refuses_recordings_that_have_changed(plain, tmp_path):
 
 
 def test_workers_fit_cores_memory_and_jobs(monkeypatch):
-    monkeypatch.setattr(execute, "cores", lambda: 8)
+    monkeypatch.setattr(machine, "cores", lambda: 8)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5 * 2**30))
-    assert [execute.worker_count(7), execute.worker_count(2), execute.worker_count(7, 5)] == [3, 2, 5]
+    assert [machine.worker_count(7), machine.worker_count(2), machine.worker_count(7, 5)] == [3, 2, 5]
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2**20))
-    assert execute.worker_count(7) == 1
+    assert machine.worker_count(7) == 1
