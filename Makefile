@@ -20,7 +20,7 @@ run: $(STAMP)
 
 test: check
 	rm -rf runs/scratch
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -p no:doctest -q notebooks
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -q notebooks
 
 check: $(STAMP)
 	$(BIN)/ruff check .
