@@ -93,14 +93,14 @@ def readable_summary(summary):
     return pd.DataFrame({
         "detector": summary["title"],
         "supervised": np.where(summary["supervised"], "yes", "no"),
-        "ROC AUC (95 % interval)": [f"{row.roc_auc:.3f} ({row.roc_auc_low:.2f} to {row.roc_auc_high:.2f})"
-                                    for row in summary.itertuples()],
+        "ROC AUC (95 %)": [f"{row.roc_auc:.3f} ({row.roc_auc_low:.2f}–{row.roc_auc_high:.2f})"
+                           for row in summary.itertuples()],
         "pAUC": summary["pauc"].map("{:.3f}".format),
-        "average precision": summary["average_precision"].map("{:.3f}".format),
+        "AP": summary["average_precision"].map("{:.3f}".format),
         "recall": summary["recall"].map("{:.3f}".format),
         "F1": summary["f1"].map("{:.3f}".format),
-        "false-alarm rate, wanted → realised": rates,
-        "identity control": [f"{row.identity_low:.2f} to {row.identity_high:.2f}" for row in summary.itertuples()],
+        "false alarms": rates,
+        "identity": [f"{row.identity_low:.2f}–{row.identity_high:.2f}" for row in summary.itertuples()],
         "fit in s": summary["seconds"].map("{:.1f}".format)})
 
 
