@@ -13,6 +13,7 @@ import numpy as np
 from acoustic_nb.quiet import quiet_stderr
 
 LABEL_NAMES = ("normal", "anomalous")
+LOUDEST = 1e6
 
 
 class AudioError(ValueError):
@@ -101,12 +102,21 @@ def load_recording(path, *, label=0, name=None, min_duration_s=0.0):
     if samples.min() == samples.max():
         raise AudioError(f"{path}: digital silence, all {duration_s:.1f} s hold one value; a recording needs sound, "
                          "check microphone and channel")
-    if duration_s < min_duration_s:
-        raise AudioError(f"{path}: lasts {duration_s:.1f} s but {min_duration_s:.1f} s are needed, "
-                         f"{min_duration_s - duration_s:.1f} s are missing; record longer or use a shorter window_s")
+    if max(samples.max(), -samples.min()) > LOUDEST:
+        raise AudioError(f"{path}: samples reach {max(samples.max(), -samples.min()):.3g}, but full scale is 1 and {LOUDEST:g} the "
+                         "most that features can be computed of; scale the recording, or check its sample format")
     samples.flags.writeable = False
-    return Recording(name=name or path.stem, label=label, sample_rate=sample_rate, samples=samples, path=str(path),
-                     native_sample_rate=sample_rate)
+    recording = Recording(name=name or path.stem, label=label, sample_rate=sample_rate, samples=samples, path=str(path),
+                          native_sample_rate=sample_rate)
+    require_duration(recording, min_duration_s)
+    return recording
+
+
+def require_duration(recording, needed_s):
+    """Refuse a recording that is shorter than ``needed_s`` with an AudioError that says how much is missing."""
+    if recording.duration_s < needed_s:
+        raise AudioError(f"{recording.path}: lasts {recording.duration_s:.1f} s but {needed_s:.1f} s are needed, "
+                         f"{needed_s - recording.duration_s:.1f} s are missing; record longer or use a shorter window_s")
 
 
 def resampled(recording, sample_rate):

@@ -55,10 +55,15 @@ def identity_control(detector, split):
         refit = copy.deepcopy(detector).fit(join([known[0], _as_anomalous(other[0])]))
         pairs = [(refit.score(known[1]), refit.score(other[1]))]
     else:
-        # scored whole, then cut: a sequence detector needs its neighbours
+        # each half by itself, so that they share no sequence; whole, then cut, only where a half is shorter than one
         normal = split.test.normal()
-        scores = detector.score(normal)
-        blocks = [detector.score(split.calibration), *(scores[half] for half in _halves(normal))]
+        halves = _halves(normal)
+        if min(len(normal.take(half)) for half in halves) >= getattr(detector, "sequence_length_", 1):
+            scores = [detector.score(normal.take(half)) for half in halves]
+        else:
+            whole = detector.score(normal)
+            scores = [whole[half] for half in halves]
+        blocks = [detector.score(split.calibration), *scores]
         pairs = list(combinations(blocks, 2))
     aucs = [_two_sided(np.repeat([0, 1], [len(a), len(b)]), np.concatenate([a, b])) for a, b in pairs]
     return {"identity_low": min(aucs), "identity_high": max(aucs)}
@@ -71,7 +76,7 @@ def _two_sided(label, scores):
 
 def _halves(block):
     """Rows of the first and of the second half of a block, with a gap between them."""
-    gap = gap_windows(block.window_s, block.hop_s)
+    gap = gap_windows(block.window_s, block.hop_s, block.sample_rate)
     cut = (len(block) - gap) // 2
     return slice(0, cut), slice(cut + gap, None)
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from acoustic_nb.audio import AudioError, load_recording, resampled
+from acoustic_nb.audio import AudioError, load_recording, require_duration, resampled
 from acoustic_nb.features import contrast_bands, window_lengths
 from acoustic_nb.splits import needed_duration_s
 from acoustic_nb.synth import demo_pair
@@ -53,12 +53,9 @@ def load_pair(normal=DEMO, anomalous=DEMO, *, window_s=1.0, hop_s=0.5, seed=0):
         raise AudioError(f"{lowest.path}: {error}") from None
     window_lengths(sample_rate, window_s=window_s, hop_s=hop_s)
     for recording in pair:
-        needed_s = needed_duration_s(recording.label, window_s=window_s, hop_s=hop_s)
-        if recording.duration_s < needed_s - 1e-9:
-            raise AudioError(
-                f"{recording.path}: lasts {recording.duration_s:.1f} s, but {needed_s:.1f} s are needed to train and test on "
-                f"parts that share no sound; {needed_s - recording.duration_s:.1f} s are missing, record longer or use a "
-                f"window_s below {window_s:g}")
+        needed_s = needed_duration_s(recording.label, window_s=window_s, hop_s=hop_s, sample_rate=sample_rate)
+        # a thousandth of a second for rounding: the rate may still change
+        require_duration(recording, needed_s - 1e-3)
     if len({content_hash(recording) for recording in pair}) == 1:
         raise AudioError(f"{anomalous}: holds the same audio as {normal}; the two must be different recordings")
     for recording in pair:
@@ -70,7 +67,7 @@ def load_pair(normal=DEMO, anomalous=DEMO, *, window_s=1.0, hop_s=0.5, seed=0):
 def content_hash(recording):
     """SHA-256 of the samples and their rate, as 64 hex digits: the same sound has the same one, whatever its file."""
     digest = hashlib.sha256(f"{recording.sample_rate}:".encode())
-    digest.update(recording.samples.tobytes())
+    digest.update(recording.samples)
     return digest.hexdigest()
 
 
@@ -91,7 +88,10 @@ def distinct_names(paths):
     absolute = [os.path.abspath(path) for path in paths]
     if len(set(absolute)) < len(absolute):
         raise AudioError(f"{paths[0]}: is given twice; the recordings of a run must be different ones")
-    common = os.path.commonpath(absolute)
+    try:
+        common = os.path.commonpath(absolute)
+    except ValueError:  # two drives have no folder in common
+        return [Path(path).as_posix() for path in absolute]
     below = [Path(os.path.relpath(path, common)) for path in absolute]
     names = [path.with_suffix("").as_posix() for path in below]
     return names if len(set(names)) == len(names) else [path.as_posix() for path in below]

@@ -35,9 +35,11 @@ POLL_S = 0.1
 
 
 def load_inputs(normal, anomalous, settings):
-    """The two recordings, checked."""
+    """The two recordings, checked together with the settings that every notebook would refuse."""
     from acoustic_nb.datasets import load_pair
+    from acoustic_nb.thresholds import check_rate
 
+    check_rate(settings["false_alarm_rate"])
     return load_pair(normal, anomalous, **{name: settings[name] for name in ("window_s", "hop_s", "seed")})
 
 

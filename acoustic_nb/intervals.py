@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 
 from acoustic_nb.evaluation import checked
-from acoustic_nb.thresholds import autocorrelation
+from acoustic_nb.thresholds import autocorrelation, effective_size
 
 MIN_EFFECTIVE_SIZE = 8
 
@@ -30,12 +30,13 @@ def auc_interval(label, scores, *, confidence=0.95):
     """
     label, scores = checked(label, scores)
     normal, anomalous = scores[label == 0], scores[label == 1]
-    above = (anomalous[:, None] > normal[None, :]) + 0.5 * (anomalous[:, None] == normal[None, :])
-    auc = float(above.mean())
-    placements = above.mean(axis=1), above.mean(axis=0)
+    placements = _share_below(anomalous, normal), 1 - _share_below(normal, anomalous)
+    auc = float(placements[0].mean())
     tail = (1 - confidence) / 2
-    if auc in (0.0, 1.0):  # all placements are equal and say nothing about dependence; the scores do
-        n_eff = min(_effective(series, autocorrelation(series)) for series in (normal, anomalous))
+    if np.ptp(scores) == 0:  # nothing is ranked: nothing is known
+        n_eff, low, high = 0.0, 0.0, 1.0
+    elif auc in (0.0, 1.0):  # all placements are equal and say nothing about dependence; the scores do
+        n_eff = min(effective_size(series) for series in (normal, anomalous))
         bound = tail ** (1 / max(n_eff, 1.0))
         low, high = (bound, 1.0) if auc == 1.0 else (0.0, 1 - bound)
     else:
@@ -44,7 +45,7 @@ def auc_interval(label, scores, *, confidence=0.95):
             constant = np.ptp(series) == 0
             r = autocorrelation(raw if constant else series)
             variance += 0.0 if constant else series.var(ddof=1) / len(series) * (1 + r) / (1 - r)
-            sizes.append(_effective(series, r))
+            sizes.append(effective_size(series, r))
         n_eff = min(sizes)
         half = stats.t.ppf(1 - tail, max(n_eff - 1, 1.0)) * np.sqrt(variance) / (auc * (1 - auc))
         logit = np.log(auc / (1 - auc))
@@ -52,5 +53,7 @@ def auc_interval(label, scores, *, confidence=0.95):
     return {"low": float(low), "high": float(high), "n_eff": float(n_eff), "enough": bool(n_eff >= MIN_EFFECTIVE_SIZE)}
 
 
-def _effective(series, r):
-    return len(series) * (1 - r) / (1 + r)
+def _share_below(series, others):
+    """For each value the share of ``others`` below it, ties counted half."""
+    ordered = np.sort(others)
+    return (np.searchsorted(ordered, series, "left") + np.searchsorted(ordered, series, "right")) / (2 * len(ordered))

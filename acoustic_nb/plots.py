@@ -10,9 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
+from acoustic_nb.audio import LABEL_NAMES as LABELS
+
 COLOURS = ("#0072B2", "#D55E00")
 MARKERS = ("o", "^")
-LABELS = ("normal", "anomalous")
 PART_STYLES = {"train": ("0.35", "//"), "calibration": ("0.65", ".."), "test": ("0.92", "")}
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 MAX_COLUMNS = 1000
@@ -35,7 +36,8 @@ def use_style():
     import seaborn as sns
 
     sns.set_theme(style="whitegrid", palette=COLOURS, rc={
-        "axes.titlesize": 10, "axes.labelsize": 9, "font.size": 9, "xtick.labelsize": 8, "ytick.labelsize": 8, "grid.color": "0.9"})
+        "axes.titlesize": 10, "axes.labelsize": 9, "font.size": 9, "xtick.labelsize": 8, "ytick.labelsize": 8, "grid.color": "0.9",
+        "text.parse_math": False})  # a dollar sign in a file name is no formula
 
 
 def show(ax, caption):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acoustic_nb.features import FeatureTable, join
+from acoustic_nb.audio import LABEL_NAMES
+from acoustic_nb.features import FeatureTable, join, window_lengths
 
 MIN_BLOCK_WINDOWS = 5
 MIN_TEST_WINDOWS = 10
@@ -63,22 +64,30 @@ class Split:
         """Number of test windows that share a sample with a training or calibration window: 0 by construction."""
         shared = 0
         for recording in np.unique(self.test.recording):
-            used = np.concatenate([part.start_s[part.recording == recording] for part in (self.train, self.calibration)])
+            used = np.sort(np.concatenate([part.start_s[part.recording == recording]
+                                           for part in (self.train, self.calibration)]))
             starts = self.test.start_s[self.test.recording == recording]
-            distance = np.abs(starts[:, None] - used[None, :]).min(axis=1, initial=np.inf)
-            shared += int(np.count_nonzero(distance < self.test.window_s - 0.5 / self.test.sample_rate))
+            reach_s = self.test.window_s - 0.5 / self.test.sample_rate
+            nearby = np.searchsorted(used, starts + reach_s) - np.searchsorted(used, starts - reach_s, side="right")
+            shared += int(np.count_nonzero(nearby))
         return shared
 
 
-def block_split(table):
+def block_split(table, *, rotations=1, rotation=0):
     """Cut one normal and one anomalous recording into train, calibration and test.
 
     Normal: train 50 % | gap | calibration 20 % | gap | test 30 %. Anomalous: train 50 % | gap | test 50 %.
+
+    With R > 1 rotations the normal test block is 1/R of the recording and starts at ``rotation`` / R of it; train and
+    calibration (5 : 2) follow it in a circle. A block that runs over the end goes on at the beginning as a second
+    stretch; one of fewer than 10 windows beside a longer one is left out.
 
     Parameters
     ----------
     table : FeatureTable
         The windows of both recordings.
+    rotations, rotation : int
+        How many rotations there are, at least 1, and which one this is, from 0.
 
     Returns
     -------
@@ -89,20 +98,28 @@ def block_split(table):
     ValueError
         If a label is missing, or a recording is too short; the message says how many seconds are missing.
     """
+    if not 0 <= rotation < rotations:
+        raise ValueError(f"rotation {rotation} of {rotations} does not exist; rotations is at least 1 and rotation counts from 0")
     parts = {"train": [], "calibration": [], "test": []}
     blocks = []
-    for label, shares in ((0, NORMAL_SHARES), (1, ANOMALOUS_SHARES)):
+    gap = gap_windows(table.window_s, table.hop_s, table.sample_rate)
+    for label in (0, 1):
         names = np.unique(table.recording[table.label == label])
         if not len(names):
-            raise ValueError(f"there is no {('normal', 'anomalous')[label]} recording; a split needs one of each")
+            raise ValueError(f"there is no {LABEL_NAMES[label]} recording; a split needs one of each")
         for name in names:
             rows = np.flatnonzero((table.recording == name) & (table.label == label))
             rows = rows[np.argsort(table.start_s[rows], kind="stable")]
-            _check_windows(name, len(rows), label, window_s=table.window_s, hop_s=table.hop_s)
-            for part, (first, last) in _cuts(len(rows), shares, gap_windows(table.window_s, table.hop_s)).items():
-                block = table.take(rows[first:last])
-                parts[part].append(block)
-                blocks.append(Block(str(name), label, part, float(block.start_s[0]), float(block.end_s[-1]), len(block)))
+            _check_windows(name, len(rows), label, window_s=table.window_s, hop_s=table.hop_s, sample_rate=table.sample_rate)
+            if rotations == 1 or label == 1:
+                cuts = _cuts(len(rows), ANOMALOUS_SHARES if label else NORMAL_SHARES, gap)
+            else:
+                cuts = _rotated_cuts(str(name), len(rows), gap, rotations, rotation)
+            for part, stretches in cuts.items():
+                for first, last in stretches:
+                    block = table.take(rows[first:last])
+                    parts[part].append(block)
+                    blocks.append(Block(str(name), label, part, float(block.start_s[0]), float(block.end_s[-1]), len(block)))
     tables = {part: join(pieces) for part, pieces in parts.items()}
     normal = tables["train"].normal().values
     mean, scale = normal.mean(axis=0), normal.std(axis=0)
@@ -111,43 +128,66 @@ def block_split(table):
     return Split(**standardised, blocks=tuple(blocks), mean=mean, scale=scale)
 
 
-def gap_windows(window_s, hop_s):
+def gap_windows(window_s, hop_s, sample_rate):
     """Windows left out between two blocks: the next block starts ``window_s`` or more after the last window ends.
+
+    Counted in samples, since a hop is a whole number of them.
 
     Examples
     --------
-    >>> gap_windows(1.0, 0.5), gap_windows(1.0, 1.0)
-    (3, 1)
+    >>> gap_windows(1.0, 0.5, 16000), gap_windows(1.0, 1.0, 16000), gap_windows(1.0, 0.5, 11025)
+    (3, 1, 4)
     """
-    return math.ceil(2 * window_s / hop_s - 1e-9) - 1
+    window, hop = window_lengths(sample_rate, window_s=window_s, hop_s=hop_s)
+    return math.ceil(2 * window / hop) - 1
 
 
-def needed_duration_s(label, *, window_s, hop_s):
+def needed_duration_s(label, *, window_s, hop_s, sample_rate):
     """Seconds that a recording of this label must last at least to be cut."""
-    return window_s + (_needed_windows(label, window_s=window_s, hop_s=hop_s) - 1) * hop_s
+    window, hop = window_lengths(sample_rate, window_s=window_s, hop_s=hop_s)
+    n_windows = _needed_windows(label, window_s=window_s, hop_s=hop_s, sample_rate=sample_rate)
+    return (window + (n_windows - 1) * hop) / sample_rate
 
 
-def _check_windows(name, n_windows, label, *, window_s, hop_s):
-    missing = _needed_windows(label, window_s=window_s, hop_s=hop_s) - n_windows
+def _check_windows(name, n_windows, label, *, window_s, hop_s, sample_rate):
+    missing = _needed_windows(label, window_s=window_s, hop_s=hop_s, sample_rate=sample_rate) - n_windows
     if missing > 0:
         raise ValueError(
             f"{name}: {window_s + (n_windows - 1) * hop_s:.1f} s give {n_windows} windows, too few to train, calibrate and "
             f"test on parts that share no sound; {missing * hop_s:.1f} s are missing, record longer or use a shorter window_s")
 
 
-def _needed_windows(label, *, window_s, hop_s):
+def _needed_windows(label, *, window_s, hop_s, sample_rate):
     shares = ANOMALOUS_SHARES if label else NORMAL_SHARES
-    gap, n_windows = gap_windows(window_s, hop_s), MIN_TEST_WINDOWS
+    gap, n_windows = gap_windows(window_s, hop_s, sample_rate), MIN_TEST_WINDOWS
     # the identity control cuts the test block once more: a gap and three windows on each side of it
     least = {"train": MIN_BLOCK_WINDOWS, "calibration": MIN_BLOCK_WINDOWS, "test": max(MIN_TEST_WINDOWS, gap + 6)}
-    while any(last - first < least[part]
-              for part, (first, last) in _cuts(n_windows, shares, gap).items()):
+    while any(last - first < least[part] for part, ((first, last),) in _cuts(n_windows, shares, gap).items()):
         n_windows += 1
     return n_windows
 
 
 def _cuts(n_windows, shares, gap):
-    """First and one-past-last window of each part, in order of time."""
+    """First and one-past-last window of each part, in order of time; one stretch each."""
     usable = n_windows - gap * (len(shares) - 1)
     edges = np.rint(np.cumsum([0, *shares.values()]) * usable).astype(int)
-    return {part: (int(edges[k]) + k * gap, int(edges[k + 1]) + k * gap) for k, part in enumerate(shares)}
+    return {part: [(int(edges[k]) + k * gap, int(edges[k + 1]) + k * gap)] for k, part in enumerate(shares)}
+
+
+def _rotated_cuts(name, n_windows, gap, rotations, rotation):
+    """The same in a circle: test from ``rotation / rotations`` on, then train and calibration, each with one or two stretches."""
+    rest = 1 - 1 / rotations
+    shares = {"test": 1 / rotations, "train": rest * 5 / 7, "calibration": rest * 2 / 7}
+    circle = _cuts(n_windows - gap, shares, gap)  # the last gap closes the circle
+    if min(last - first for ((first, last),) in circle.values()) < MIN_TEST_WINDOWS:
+        raise ValueError(f"{name}: {n_windows} windows are too few for {rotations} rotations, each block needs "
+                         f"{MIN_TEST_WINDOWS}; use fewer rotations or a longer recording")
+    start = round(rotation * n_windows / rotations)
+    cuts = {}
+    for part in ("train", "calibration", "test"):
+        first, last = (edge + start for edge in circle[part][0])
+        turns = [(first, min(last, n_windows)), (max(first, n_windows) - n_windows, last - n_windows)]
+        stretches = sorted((a, b) for a, b in turns if b > a)
+        longest = max(b - a for a, b in stretches)
+        cuts[part] = [(a, b) for a, b in stretches if b - a >= min(longest, MIN_TEST_WINDOWS)]
+    return cuts

@@ -112,9 +112,9 @@ def autocorrelation(series):
     return float(np.clip(r + (1 + 3 * r) / len(series), 0, MAX_AUTOCORRELATION))
 
 
-def effective_size(series):
+def effective_size(series, r=None):
     """How many independent values a series is worth: n (1 - r) / (1 + r), r its lag-1 autocorrelation."""
-    r = autocorrelation(series)
+    r = autocorrelation(series) if r is None else r
     return len(series) * (1 - r) / (1 + r)
 
 

@@ -71,6 +71,12 @@ def test_bad_input_is_one_line_with_file_rule_and_way_out(tmp_path, make, rule, 
     assert "\n" not in message
 
 
+def test_samples_beyond_any_scale_are_refused(tmp_path):
+    soundfile.write(tmp_path / "a.wav", noise() * 1e19, 22050, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"a\.wav: samples reach .*e\+18, but full scale is 1"):
+        load_recording(tmp_path / "a.wav")
+
+
 def test_raw_bytes_name_the_header_that_is_missing(tmp_path):
     (tmp_path / "a.raw").write_bytes(noise().tobytes())
     with pytest.raises(AudioError, match="raw file does not say its rate"):
@@ -100,7 +106,7 @@ def test_different_rates_meet_at_the_lower_and_say_so(tmp_path, capsys):
 
 
 def test_a_pair_too_short_says_how_much_is_missing(tmp_path):
-    with pytest.raises(AudioError, match=r"1\.wav: lasts 5\.0 s, but 12\.0 s are needed .* 7\.0 s are missing"):
+    with pytest.raises(AudioError, match=r"1\.wav: lasts 5\.0 s but 12\.0 s are needed, 7\.0 s are missing"):
         load_pair(*pair(tmp_path, durations_s=(40, 5)))
 
 

@@ -117,6 +117,11 @@ def test_perfect_separation_has_the_exact_lower_bound():
     assert (turned["low"], turned["high"]) == (0.0, pytest.approx(1 - 0.025 ** (1 / 20)))
 
 
+def test_equal_scores_say_nothing():
+    interval = auc_interval(np.repeat([0, 1], 20), np.ones(40))
+    assert interval == {"low": 0.0, "high": 1.0, "n_eff": 0.0, "enough": False}
+
+
 def test_little_independent_data_is_marked():
     slow = np.repeat([0.0, 1.0], 10)
     assert not auc_interval(np.repeat([0, 1], 20), np.concatenate([slow, slow + 0.5]))["enough"]

@@ -94,7 +94,7 @@ def test_the_end_of_the_block_is_watched_and_shares_no_sample(sequence_length, n
     learned, watched = hold_out(windows, sequence_length=sequence_length)
     assert watched.tolist() == time_order(windows)[-n_watched:].tolist()
     assert windows.start_s[watched].min() - windows.end_s[learned].max() >= windows.window_s
-    assert len(learned) == n_windows - n_watched - gap_windows(windows.window_s, windows.hop_s)
+    assert len(learned) == n_windows - n_watched - gap_windows(windows.window_s, windows.hop_s, windows.sample_rate)
     assert len(sequence_rows(windows, sequence_length, learned))
 
 

@@ -7,7 +7,7 @@ from sounds import random_table
 from acoustic_nb.features import join
 from acoustic_nb.splits import block_split, gap_windows, needed_duration_s
 
-SETTINGS = [(1.0, 0.5), (1.0, 1.0), (1.0, 0.25), (1.0, 0.3), (2.0, 0.7), (0.5, 0.5)]
+SETTINGS = [(1.0, 0.5), (1.0, 1.0), (1.0, 0.2), (1.0, 0.3), (2.0, 0.7), (0.5, 0.5)]
 
 
 def two_recordings(seconds=60.0, *, window_s=1.0, hop_s=0.5, shift=0.0):
@@ -88,7 +88,7 @@ def test_a_constant_feature_does_no_harm():
 @pytest.mark.parametrize(("window_s", "hop_s"), SETTINGS)
 @pytest.mark.parametrize("label", [0, 1])
 def test_the_missing_seconds_are_exactly_what_is_missing(window_s, hop_s, label):
-    enough = needed_duration_s(label, window_s=window_s, hop_s=hop_s)
+    enough = needed_duration_s(label, window_s=window_s, hop_s=hop_s, sample_rate=22050)
     plenty = random_table(500, label=1 - label, name="plenty", window_s=window_s, hop_s=hop_s)
     n_windows = round((enough - window_s) / hop_s) + 1
     block_split(join([plenty, random_table(n_windows, label=label, name="short", window_s=window_s, hop_s=hop_s)]))
@@ -97,7 +97,7 @@ def test_the_missing_seconds_are_exactly_what_is_missing(window_s, hop_s, label)
 
 
 def test_35_seconds_are_enough_by_default():
-    assert needed_duration_s(0, window_s=1.0, hop_s=0.5) <= 35
+    assert needed_duration_s(0, window_s=1.0, hop_s=0.5, sample_rate=16000) <= 35
     split = block_split(two_recordings(35))
     assert min(len(split.test.normal()), len(split.test.anomalous())) >= 10
 
@@ -115,4 +115,4 @@ def test_order_of_rows_does_not_matter():
 
 @pytest.mark.parametrize(("window_s", "hop_s", "gap"), [(1, 1, 1), (1, 0.5, 3), (1, 0.25, 7), (2, 0.5, 7), (1, 0.1, 19)])
 def test_gap_in_windows(window_s, hop_s, gap):
-    assert gap_windows(window_s, hop_s) == gap
+    assert gap_windows(window_s, hop_s, 16000) == gap
