@@ -14,6 +14,7 @@ _HOME = {
     "Split": "splits", "block_split": "splits", "calibrate": "thresholds", "p_values": "thresholds",
     "evaluate": "evaluation", "false_events_per_hour": "evaluation", "by_recording": "evaluation",
     "score_table": "evaluation", "metrics_table": "evaluation", "auc_interval": "intervals",
+    "rotate": "rotations", "spread": "rotations",
     "level_control": "controls", "identity_control": "controls", "load_results": "comparison",
     "summary_table": "comparison", "readable_summary": "comparison", "agreement": "comparison",
     "reach_verdict": "verdict", "conclusions": "verdict", "Run": "runs", "open_run": "runs",

@@ -5,7 +5,7 @@ import pandas as pd
 
 from acoustic_nb.detectors import DETECTORS
 
-COMPARED = ("normal", "anomalous", "window_s", "hop_s", "n_mfcc", "false_alarm_rate", "seed")
+COMPARED = ("normal", "anomalous", "window_s", "hop_s", "n_mfcc", "false_alarm_rate", "rotations", "seed")
 
 
 def load_results(run):
@@ -56,7 +56,7 @@ def missing_detectors(run):
 
 
 def summary_table(results):
-    """One row per detector, highest ROC AUC first.
+    """One row per detector: those that learn from normal sound only, then the supervised, each by falling ROC AUC.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def summary_table(results):
     Returns
     -------
     DataFrame
-        Names, the metrics of ``evaluate``, the interval, the controls, the false-alarm rates wanted, used and
+        Names, the metrics of ``evaluate``, the interval, the controls, the rotations, the false-alarm rates wanted, used and
         realised, and the seconds that fitting took.
     """
     rows = []
@@ -81,8 +81,9 @@ def summary_table(results):
             "false_alarm_rate_wanted": calibration["wanted_rate"], "false_alarm_rate_used": calibration["used_rate"],
             "promised": bool(calibration["promised"]), "false_alarm_rate": metrics["false_alarm_rate"],
             "false_events_per_hour": metrics["false_events_per_hour"], "threshold": calibration["threshold"],
-            **kept["controls"], "seconds": kept["seconds"]})
-    return pd.DataFrame(rows).sort_values("roc_auc", ascending=False, kind="stable", ignore_index=True)
+            **kept["controls"], **kept["rotations"], "seconds": kept["seconds"]})
+    return pd.DataFrame(rows).sort_values(["supervised", "roc_auc"], ascending=[True, False], kind="stable",
+                                           ignore_index=True)
 
 
 def readable_summary(summary):
@@ -90,18 +91,23 @@ def readable_summary(summary):
     rates = [f"{row.false_alarm_rate_wanted:.1%} → {row.false_alarm_rate:.1%}" if row.false_alarm_rate_used
              <= row.false_alarm_rate_wanted else f"{row.false_alarm_rate_wanted:.1%} ({row.false_alarm_rate_used:.1%} at best) "
              f"→ {row.false_alarm_rate:.1%}" for row in summary.itertuples()]
-    return pd.DataFrame({
+    readable = pd.DataFrame({
         "detector": summary["title"],
         "supervised": np.where(summary["supervised"], "yes", "no"),
         "ROC AUC (95 %)": [f"{row.roc_auc:.3f} ({row.roc_auc_low:.2f}–{row.roc_auc_high:.2f})"
                            for row in summary.itertuples()],
         "pAUC": summary["pauc"].map("{:.3f}".format),
-        "AP": summary["average_precision"].map("{:.3f}".format),
-        "recall": summary["recall"].map("{:.3f}".format),
-        "F1": summary["f1"].map("{:.3f}".format),
+        "AP": [f"{row.average_precision:.2f} ({row.prevalence:.2f})" for row in summary.itertuples()],
+        "recall": summary["recall"].map("{:.2f}".format),
+        "F1": summary["f1"].map("{:.2f}".format),
         "false alarms": rates,
+        "events/h": summary["false_events_per_hour"].map("{:.0f}".format),
         "identity": [f"{row.identity_low:.2f}–{row.identity_high:.2f}" for row in summary.itertuples()],
         "fit in s": summary["seconds"].map("{:.1f}".format)})
+    if summary["rotations"].max() > 1:
+        readable.insert(3, "over rotations", [f"{row.roc_auc_mean:.3f} ({row.roc_auc_min:.2f}–{row.roc_auc_max:.2f})"
+                                              for row in summary.itertuples()])
+    return readable
 
 
 def agreement(results):

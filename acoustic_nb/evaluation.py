@@ -129,7 +129,7 @@ def score_table(parts, threshold):
         for part, (windows, scores) in parts.items()], ignore_index=True)
 
 
-def metrics_table(metrics, calibration, interval, controls):
+def metrics_table(metrics, calibration, interval, controls, turned):
     """The numbers of one detector beside what they are to be read against.
 
     Parameters
@@ -141,6 +141,8 @@ def metrics_table(metrics, calibration, interval, controls):
         From ``auc_interval``.
     controls : dict
         From ``level_control`` and ``identity_control``.
+    turned : dict
+        From ``spread``; shown where there is more than one rotation.
 
     Returns
     -------
@@ -150,7 +152,8 @@ def metrics_table(metrics, calibration, interval, controls):
     enough = "" if interval["enough"] else "; too little independent data"
     rows = [
         ("ROC AUC", f"{metrics['roc_auc']:.3f}",
-         f"95 % interval {interval['low']:.3f} to {interval['high']:.3f}, {interval['n_eff']:.0f} independent windows{enough}"),
+         f"95 % interval {interval['low']:.3f} to {interval['high']:.3f}, "
+         f"at least {interval['n_eff']:.0f} independent windows per class{enough}"),
         ("pAUC (false-alarm rate up to 0.1)", f"{metrics['pauc']:.3f}", "0.5 is chance"),
         ("average precision", f"{metrics['average_precision']:.3f}", f"{metrics['prevalence']:.3f} is chance"),
         ("recall at the threshold", f"{metrics['recall']:.3f}",
@@ -162,9 +165,13 @@ def metrics_table(metrics, calibration, interval, controls):
         ("accuracy, balanced accuracy", f"{metrics['accuracy']:.3f}, {metrics['balanced_accuracy']:.3f}", "0.5 balanced is chance"),
         ("MCC", f"{metrics['mcc']:.3f}", "0 is chance"),
         ("control: level alone", f"{controls['level_auc']:.3f}", "ROC AUC of the RMS level; the result should lie above it"),
-        ("control: first MFCC alone", f"{controls['mfcc_1_auc']:.3f}", "as above"),
+        ("control: first MFCC alone", f"{controls['mfcc_1_auc']:.3f}", "for orientation: it follows the level, and more"),
         ("control: recording identity", f"{controls['identity_low']:.3f} to {controls['identity_high']:.3f}",
          "ROC AUC between held-out normal blocks; the result should lie above it")]
+    if turned["rotations"] > 1:
+        rows.insert(1, (f"ROC AUC, mean of {turned['rotations']} rotations", f"{turned['roc_auc_mean']:.3f}",
+                        f"{turned['roc_auc_min']:.3f} to {turned['roc_auc_max']:.3f} over the rotations; pAUC mean "
+                        f"{turned['pauc_mean']:.3f}"))
     return pd.DataFrame(rows, columns=["what", "value", "read it against"])
 
 

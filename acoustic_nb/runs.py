@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from acoustic_nb.detectors import DETECTORS
+
 STATUSES = ("queued", "running", "ok", "failed", "timeout", "dead")
-DETECTOR_ORDER = ("kmeans", "conv_autoencoder", "svm", "gmm", "lstm_autoencoder", "gan")
 LONGEST_NAME_BYTES = 120
 
 
@@ -128,7 +129,7 @@ class Run:
         """Names of the detectors with complete results, in the order of their notebooks; new ones after the six."""
         names = [path.parent.name for path in self.folder.glob("*/metrics.json")
                  if (path.parent / "scores.csv").is_file() and not path.parent.name.startswith(".")]
-        rank = {name: place for place, name in enumerate(DETECTOR_ORDER)}
+        rank = {name: place for place, name in enumerate(DETECTORS)}
         return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
 
     def save_comparison(self, *, summary, verdict, figures):

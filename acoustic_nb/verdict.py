@@ -14,7 +14,7 @@ def reach_verdict(summary):
     Parameters
     ----------
     summary : DataFrame
-        From ``summary_table``, highest ROC AUC first.
+        From ``summary_table``: unsupervised detectors first, each group by falling ROC AUC.
 
     Returns
     -------
@@ -23,36 +23,37 @@ def reach_verdict(summary):
     """
     best = summary.iloc[0]
     enough = summary["n_eff"] >= MIN_EFFECTIVE_SIZE
-    evidence = summary[enough & (summary["roc_auc_low"] > 0.5) & (summary["roc_auc"] > summary["identity_high"])]
+    evidence = summary[_has_evidence(summary)]
     beyond_level = evidence[evidence["roc_auc_low"] > evidence["level_auc"]]
     if not enough.any():
         return {"kind": "too_little_data", "text": (
-            "These recordings are too short to say whether a detector can tell them apart: neighbouring windows are so alike "
-            f"that the test parts are worth about {summary['n_eff'].max():.0f} independent windows at most, and "
+            "There is too little independent sound here to say whether a detector can tell these recordings apart: the test "
+            f"parts are worth {summary['n_eff'].max():.1f} independent windows per class at most, and "
             f"{MIN_EFFECTIVE_SIZE} are the least. For the record: {_figures(best)}. Record longer, on different days.")}
     if evidence.empty:
         return {"kind": "no_evidence", "text": (
             "There is no evidence that a detector can tell these recordings apart: none shows, on enough independent windows, "
-            "that it separates them better than chance and better than two stretches of the normal recording. The highest: "
-            f"{_figures(best)}, identity control up to {best.identity_high:.3f}.")}
+            "that it separates them better than chance and better than two stretches of the normal recording. The first in the "
+            f"table: {_figures(best)}, identity control up to {best.identity_high:.3f}.")}
     scope = ("This holds for these two recordings and says nothing about other machines, places or days: one recording of each "
              "kind cannot tell a fault from a different day.")
     if beyond_level.empty:
         best = evidence.iloc[0]
         return {"kind": "explained_by_level", "text": (
             "The two recordings differ, but loudness alone may be all of it. The RMS level by itself reaches ROC AUC "
-            f"{best.level_auc:.3f}, and no detector lies above that with its whole interval; the highest: {_figures(best)}. "
-            f"This is no evidence for a fault. Record both with the same gain, place and distance. {scope}")}
-    best = beyond_level.iloc[0]
-    supervised = " It is supervised: it has heard the other half of the anomalous recording." if best.supervised else ""
-    unsupervised = beyond_level[~beyond_level["supervised"].astype(bool)]
-    if best.supervised and len(unsupervised):
-        supervised += f" The best that has not: {_figures(unsupervised.iloc[0])}."
-    elif best.supervised:
-        supervised += " No detector that learns from normal sound alone shows it with certainty."
+            f"{best.level_auc:.3f}, and no detector lies above that with its whole interval; the first with evidence: "
+            f"{_figures(best)}. This is no evidence for a fault. Record both with the same gain, place and distance. {scope}")}
+    best, supervised = beyond_level.iloc[0], beyond_level[beyond_level["supervised"].astype(bool)]
+    if best.supervised:
+        more = (" It is supervised: it has heard the other half of the anomalous recording. No detector that learns from normal "
+                "sound alone shows it with certainty.")
+    elif len(supervised):
+        more = f" With the other half of the anomalous recording to learn from: {_figures(supervised.iloc[0])}."
+    else:
+        more = ""
     return {"kind": "separates", "text": (
         f"{best.title} tells these two recordings apart. It reaches {_numbers(best)}, above its identity control (up to "
-        f"{best.identity_high:.3f}) and above loudness alone ({best.level_auc:.3f}).{supervised} {scope}")}
+        f"{best.identity_high:.3f}) and above loudness alone ({best.level_auc:.3f}).{more} {scope}")}
 
 
 def conclusions(summary, failed=()):
@@ -70,19 +71,23 @@ def conclusions(summary, failed=()):
     str
     """
     lines = [f"- Missing from this comparison: {reason}." for reason in failed]
-    for row in summary.itertuples():
-        word = "below" if row.roc_auc < 0.5 else "above" if row.roc_auc > row.identity_high else "not above"
-        against = "chance: it ranks normal windows as the more anomalous ones" if word == "below" else "its identity control"
+    for row, has_evidence in zip(summary.itertuples(), _has_evidence(summary), strict=True):
+        against = ("its interval lies above chance and its AUC above its identity control" if has_evidence
+                   else "below chance: it ranks normal windows as the more anomalous ones" if row.roc_auc < 0.5
+                   else "not clearly above chance and its identity control")
         lines.append(f"- **{row.title}** ({'supervised' if row.supervised else 'learns from normal sound only'}): "
-                     f"{_numbers(row)}; {word} {against}.")
-    overlap = [row.title for row in summary.itertuples() if row.roc_auc_high >= summary.iloc[0].roc_auc_low]
+                     f"{_numbers(row)}; {against}. It flags {row.recall:.0%} of the windows of the anomalous recording and "
+                     f"{row.false_alarm_rate:.0%} of the normal one.")
+    fair = summary[~summary["supervised"].astype(bool)]
+    overlap = [row.title for row in fair.itertuples() if row.roc_auc_high >= fair.iloc[0].roc_auc_low]
     if len(overlap) > 1:
         lines.append(f"- The intervals of {', '.join(overlap)} overlap: their order here may be chance.")
+    lines.append(f"- Loudness alone (RMS level) reaches ROC AUC {summary['level_auc'].iloc[0]:.3f} on the same windows.")
     off = [row for row in summary.itertuples() if row.false_alarm_rate > 2 * row.false_alarm_rate_used]
     if off:
         lines.append("- More than twice the false alarms aimed at: " + ", ".join(
             f"{row.title} ({row.false_alarm_rate:.1%} instead of {row.false_alarm_rate_used:.1%})" for row in off)
-            + ". The normal sound changed between calibration and test.")
+            + ". Either the normal sound changed between calibration and test, or the calibration block is too small to tell.")
     if not summary["promised"].astype(bool).all():
         lines.append("- The false-alarm rate is aimed at, not promised, for "
                      + ", ".join(summary["title"][~summary["promised"].astype(bool)])
@@ -98,5 +103,11 @@ def _figures(row):
 
 
 def _numbers(row):
-    return (f"ROC AUC {row.roc_auc:.3f} (95 % interval {row.roc_auc_low:.2f} to {row.roc_auc_high:.2f}, "
-            f"{row.n_eff:.0f} independent windows)")
+    mark = "" if row.n_eff >= MIN_EFFECTIVE_SIZE else ": too little independent data"
+    return (f"ROC AUC {row.roc_auc:.3f} (95\u00a0% interval {row.roc_auc_low:.2f} to {row.roc_auc_high:.2f}, "
+            f"{row.n_eff:.0f} independent windows per class{mark})")
+
+
+def _has_evidence(summary):
+    return ((summary["n_eff"] >= MIN_EFFECTIVE_SIZE) & (summary["roc_auc_low"] > 0.5)
+            & (summary["roc_auc"] > summary["identity_high"]))

@@ -8,7 +8,7 @@ from acoustic_nb.comparison import agreement, load_results, missing_detectors, r
 from acoustic_nb.runs import Run, open_run
 
 PARAMETERS = {"normal": "demo", "anomalous": "demo", "window_s": 1.0, "hop_s": 0.5, "n_mfcc": 13, "false_alarm_rate": 0.05,
-              "seed": 0}
+              "rotations": 1, "seed": 0}
 METRICS = dict.fromkeys(("pauc", "average_precision", "prevalence", "recall", "precision", "f1", "accuracy", "balanced_accuracy",
                          "mcc", "false_alarm_rate", "false_events_per_hour"), 0.5)
 
@@ -20,6 +20,7 @@ def keep(run, name, scores=(1.0, 2.0, 3.0, 4.0), **changes):
             "recordings": [1], "blocks": [2], "metrics": {**METRICS, "roc_auc": 0.7},
             "interval": {"low": 0.6, "high": 0.8, "n_eff": 9.0},
             "calibration": {"wanted_rate": 0.05, "used_rate": 0.05, "promised": True, "threshold": 2.5},
+            "rotations": {"rotations": 1, "roc_auc_mean": 0.7, "roc_auc_min": 0.7, "roc_auc_max": 0.7, "pauc_mean": 0.5},
             "controls": {"level_auc": 0.5, "mfcc_1_auc": 0.5, "identity_low": 0.5, "identity_high": 0.6}, **changes}
     run.save_detector(name, scores=table, metrics=kept, figures={})
 
@@ -52,10 +53,10 @@ def test_one_row_per_detector_best_first(tmp_path):
     keep(run, "gmm")
     keep(run, "svm", metrics={**METRICS, "roc_auc": 0.9})
     summary = summary_table(load_results(run))
-    assert summary["detector"].tolist() == ["svm", "gmm"]
-    assert summary["supervised"].tolist() == [True, False]
+    assert summary["detector"].tolist() == ["gmm", "svm"]
+    assert summary["supervised"].tolist() == [False, True]
     readable = readable_summary(summary)
-    assert readable["ROC AUC (95 %)"].tolist() == ["0.900 (0.60–0.80)", "0.700 (0.60–0.80)"]
+    assert readable["ROC AUC (95 %)"].tolist() == ["0.700 (0.60–0.80)", "0.900 (0.60–0.80)"]
     assert readable["false alarms"].tolist() == ["5.0% → 50.0%"] * 2
 
 

@@ -11,7 +11,7 @@ from acoustic_nb.detectors import DETECTORS
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 DETECTOR_PATHS = PATHS[:-1]
-SHARED_PARAMETERS = ["normal", "anomalous", "window_s", "hop_s", "n_mfcc", "false_alarm_rate", "seed", "run_dir"]
+SHARED_PARAMETERS = ["normal", "anomalous", "window_s", "hop_s", "n_mfcc", "false_alarm_rate", "rotations", "seed", "run_dir"]
 
 
 def cells(path, kind="code"):
@@ -83,6 +83,7 @@ def test_every_notebook_fits_its_own_detector_in_sight(path):
     name = path.stem.split("_", 1)[1]
     assert f'detector_name, title = "{name}"' in source
     for step in ("load_pair(", "cached_features(", "block_split(", "detector.fit(split.train", "detector.score(split.test)",
+                 "detector.score(split.calibration)",
                  "calibrate(", "evaluate(", "run.save_detector("):
         assert step in source
     assert ("detector.fit(split.train)" in source) == (name == "svm")

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from sounds import random_table
+from sounds import as_recording, noise, random_table
 
-from acoustic_nb.features import join
+from acoustic_nb.features import extract_features, join
 from acoustic_nb.splits import block_split, gap_windows, needed_duration_s
 
 SETTINGS = [(1.0, 0.5), (1.0, 1.0), (1.0, 0.2), (1.0, 0.3), (2.0, 0.7), (0.5, 0.5)]
@@ -116,3 +116,50 @@ def test_order_of_rows_does_not_matter():
 @pytest.mark.parametrize(("window_s", "hop_s", "gap"), [(1, 1, 1), (1, 0.5, 3), (1, 0.25, 7), (2, 0.5, 7), (1, 0.1, 19)])
 def test_gap_in_windows(window_s, hop_s, gap):
     assert gap_windows(window_s, hop_s, 16000) == gap
+
+
+@pytest.mark.parametrize("rotations", [2, 3, 4])
+def test_rotations_move_the_test_block_through_the_recording(rotations):
+    table, tested = two_recordings(120), np.zeros(100_000, dtype=int)
+    for rotation in range(rotations):
+        split = block_split(table, rotations=rotations, rotation=rotation)
+        assert split.shared_windows() == 0
+        parts = [seconds_used(part, "normal") for part in (split.train, split.calibration, split.test)]
+        assert np.sum(parts, axis=0).max() == 1
+        tested += parts[2]
+        lengths = np.array([part.sum() for part in parts]) / 100
+        assert lengths[2] == pytest.approx(120 / rotations, rel=0.12)
+        assert lengths[0] / lengths[1] == pytest.approx(5 / 2, rel=0.2)
+        assert all(block.n_windows >= 10 for block in split.blocks)
+        assert np.allclose(split.train.normal().values.mean(axis=0), 0)
+    assert tested.max() == 1
+    assert tested[:12_000].mean() > 0.85
+
+
+def test_one_rotation_is_the_plain_cut():
+    np.testing.assert_array_equal(block_split(two_recordings(), rotations=1).test.values, block_split(two_recordings()).test.values)
+
+
+def test_a_wrapped_block_is_two_stretches_with_true_seconds():
+    split = block_split(two_recordings(120), rotations=3, rotation=1)
+    stretches = [(block.start_s, block.end_s) for block in split.blocks if block.part == "train" and block.label == 0]
+    assert len(stretches) == 2
+    assert stretches[0][0] == 0.0
+    assert stretches[1][1] == 120.0
+
+
+@pytest.mark.parametrize(("rotations", "rotation", "message"), [
+    (0, 0, "rotations is at least 1"), (2, 2, "rotation 2 of 2 does not exist"), (12, 0, "too few for 12 rotations")])
+def test_impossible_rotations_are_refused(rotations, rotation, message):
+    with pytest.raises(ValueError, match=message):
+        block_split(two_recordings(), rotations=rotations, rotation=rotation)
+
+
+@pytest.mark.parametrize("sample_rate", [11025, 16000, 22050])
+def test_the_gap_is_a_window_long_where_a_hop_is_no_whole_number_of_samples(sample_rate):
+    sounds = [as_recording(noise(40, sample_rate=sample_rate, seed=label), sample_rate=sample_rate, label=label, name=str(label))
+              for label in (0, 1)]
+    blocks = block_split(extract_features(sounds, hop_s=0.3001)).blocks
+    for before, after in zip(blocks, blocks[1:], strict=False):
+        if before.recording == after.recording:
+            assert round((after.start_s - before.end_s) * sample_rate) >= sample_rate

@@ -1,0 +1,52 @@
+"""Rotations: the same detector fitted and judged on other cuts of the normal recording, for the spread that the cut makes."""
+
+import copy
+
+import pandas as pd
+
+from acoustic_nb.evaluation import evaluate
+from acoustic_nb.splits import block_split
+
+
+def rotate(detector, table, rotations):
+    """ROC AUC and pAUC of a detector on every rotation of the cut.
+
+    Parameters
+    ----------
+    detector : Detector
+        Fitted on ``block_split(table)``; left as it is. With more than one rotation copies of it are fitted, each on the
+        training windows of its rotation.
+    table : FeatureTable
+        The windows of both recordings, not standardised.
+    rotations : int
+        1 is the cut at hand, which is not fitted again.
+
+    Returns
+    -------
+    DataFrame
+        One row per rotation: rotation, test_from_s (where the normal test block begins), roc_auc, pauc. Scores of
+        different rotations are not comparable; average their AUCs, never pool the scores.
+    """
+    if rotations < 1:
+        raise ValueError(f"rotations is how many cuts are judged, at least 1, got {rotations}")
+    rows = []
+    for rotation in range(rotations):
+        split = block_split(table, rotations=rotations, rotation=rotation)
+        one = detector if rotations == 1 else _refitted(detector, split)
+        metrics = evaluate(split.test.label, one.score(split.test), threshold=0.0)
+        test_from_s = min(block.start_s for block in split.blocks if block.part == "test" and block.label == 0)
+        rows.append({"rotation": rotation, "test_from_s": test_from_s, "roc_auc": metrics["roc_auc"], "pauc": metrics["pauc"]})
+    return pd.DataFrame(rows)
+
+
+def spread(turns):
+    """Mean, smallest and largest ROC AUC, and mean pAUC, of the rows of ``rotate``: a dict of numbers."""
+    return {"rotations": len(turns), "roc_auc_mean": float(turns["roc_auc"].mean()), "roc_auc_min": float(turns["roc_auc"].min()),
+            "roc_auc_max": float(turns["roc_auc"].max()), "pauc_mean": float(turns["pauc"].mean())}
+
+
+def _refitted(detector, split):
+    one = copy.copy(detector)
+    if hasattr(one, "sequence_length"):
+        one.sequence_length = min(one.sequence_length, split.shortest_block)
+    return one.fit(split.train if one.supervised else split.train.normal())
