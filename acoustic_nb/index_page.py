@@ -1,11 +1,11 @@
 """The first page of a run: verdict, failures, table of detectors, links, inputs."""
 
 import re
-from pathlib import Path
 from urllib.parse import quote
 
 from PIL import Image
 
+from acoustic_nb.audio import LABEL_NAMES
 from acoustic_nb.pages import FAILED, STATUS_WORDS, absent, data_url, environment, name_and_date, webp, write_page
 
 THUMBNAIL_PX = 640
@@ -56,13 +56,10 @@ def _jobs(run, manifest):
     """One dict per job, in the order of the notebooks."""
     statuses = run.statuses()
     stems = {re.sub(r"^\d+_", "", path.stem): path.stem for path in run.folder.glob("*.ipynb")}
-    planned = {job: about if isinstance(about, dict) else {"status": about}
-               for job, about in (manifest.get("jobs") or {}).items()}
-    stems |= {job: Path(about["notebook"]).name.removesuffix(".ipynb") for job, about in planned.items()
-              if about.get("notebook")}
+    planned = manifest["jobs"]
     jobs = []
     for job in {**stems, **planned, **statuses}:
-        about = {**planned.get(job, {}), **statuses.get(job, {})}
+        about = {"status": planned.get(job), **statuses.get(job, {})}
         stem = stems.get(job, job)
         there = (run.folder / "reports" / f"{stem}.html").exists()
         jobs.append({"job": job, "stem": stem, "status": about.get("status") or "queued", "error": about.get("error"),
@@ -89,16 +86,12 @@ def _groups(summary, jobs):
     rows.sort(key=lambda row: -1.0 if absent(row.get("roc_auc")) else row["roc_auc"], reverse=True)
     named = (("Learned from normal sound only", False), ("Supervised: has also learned from anomalous sound", True))
     return [(label, chosen) for label, kind in named
-            if (chosen := [row for row in rows if (str(row.get("supervised")).lower() in ("true", "1")) == kind])]
+            if (chosen := [row for row in rows if bool(row["supervised"]) == kind])]
 
 
 def _inputs(manifest):
-    """The recordings as dicts with the same keys; ``inputs`` may be a list, or a dict by role."""
-    inputs = manifest.get("inputs") or []
-    if isinstance(inputs, dict):
-        inputs = [{"role": role, **about} for role, about in inputs.items()]
-    labels = {0: "normal", 1: "anomalous"}
-    return [{**dict.fromkeys(INPUT_COLUMNS), "role": labels.get(about.get("label")), **about} for about in inputs]
+    """The recordings as dicts with the same keys, each with its role in words."""
+    return [{**dict.fromkeys(INPUT_COLUMNS), **about, "role": LABEL_NAMES[about["label"]]} for about in manifest["inputs"]]
 
 
 def _thumbnail(path):

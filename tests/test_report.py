@@ -303,10 +303,8 @@ def test_an_index_of_nothing(run):
     assert not tree.find(class_="failure")
 
 
-@pytest.mark.parametrize("jobs", [{"kmeans": "queued", "comparison": "queued"},
-                                  {"kmeans": {"notebook": "01_kmeans", "status": "queued"}, "comparison": {}}])
-def test_an_index_before_any_job_is_done(run, jobs):
-    run.write_manifest({"parameters": {"normal": "demo"}, "inputs": [], "jobs": jobs})
+def test_an_index_before_any_job_is_done(run):
+    run.write_manifest({"parameters": {"normal": "demo"}, "inputs": [], "jobs": {"kmeans": "queued", "comparison": "queued"}})
     tree = index(run)
     assert "There is no verdict: the comparison has not run." in tree.get_text()
     assert "kmeans (not started)" in tree.get_text()

@@ -17,7 +17,7 @@ ALLOWED = {
     "__init__": set(), "audio": {"quiet"}, "synth": {"audio"}, "features": set(), "splits": {"audio", "features"},
     "datasets": {"audio", "features", "splits", "synth"}, "feature_cache": {"datasets", "features"},
     "thresholds": set(), "evaluation": set(), "intervals": {"evaluation", "thresholds"}, "controls": {"features", "splits"},
-    "quiet": set(), "progress": set(), "pages": set(), "report": {"pages"}, "index_page": {"pages"}, "parameters": set(),
+    "quiet": set(), "progress": set(), "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "parameters": set(),
     "machine": {"parameters"}, "worker": {"parameters", "report", "runs"},
     "execute": {"datasets", "feature_cache", "index_page", "machine", "parameters", "progress", "runs", "thresholds"},
     "cli": {"execute", "machine", "parameters", "runs"},
