@@ -154,7 +154,10 @@ def score_histogram(label, scores, threshold, ax=None):
 
     ax = _one(ax)
     label, scores = np.asarray(label), np.asarray(scores)
-    edges = np.histogram_bin_edges(np.clip(scores, *np.percentile(scores, [0, 99])), bins=30)
+    low, high = np.percentile(scores, [0, 99])
+    if high - low <= 1e-9 * max(1.0, abs(low), abs(high)):  # equal to within rounding: no thirty bins fit between them
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, 31)
     for value in (0, 1):
         sns.histplot(x=np.clip(scores[label == value], edges[0], edges[-1]), bins=edges, ax=ax, color=COLOURS[value],
                      element="step", alpha=0.35, linewidth=1.8, linestyle=("-", "--")[value], label=LABELS[value])

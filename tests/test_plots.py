@@ -94,6 +94,11 @@ def test_the_histogram_counts_every_window():
     assert ax.get_ylabel() == "number of test windows"
 
 
+def test_scores_equal_to_within_rounding_are_drawn():
+    scores = -1 + 1e-15 * np.arange(20)
+    assert plots.score_histogram(np.repeat([0, 1], 10), scores, -1.0).get_xlim()[0] < -1
+
+
 def test_other_plots_draw_with_units():
     table = pd.DataFrame({"recording": ["a"] * 3 + ["b"] * 3, "start_s": [0, 0.5, 1] * 2, "label": [0] * 3 + [1] * 3,
                           "gmm": [True, False, True] * 2})
