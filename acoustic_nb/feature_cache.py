@@ -16,12 +16,12 @@ from acoustic_nb.features import extract_features, join, window_table
 from acoustic_nb.progress import progress_bar
 
 
-def cached_features(recordings, folder, *, window_s=1.0, hop_s=0.5, n_mfcc=13):
+def cached_features(recordings, folder, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="kept"):
     """What ``extract_features`` returns, from ``folder`` where it was computed before, else with a progress bar.
 
     Parameters
     ----------
-    recordings, window_s, hop_s, n_mfcc
+    recordings, window_s, hop_s, n_mfcc, level
         As for ``extract_features``.
     folder : path
         Made if missing.
@@ -32,7 +32,7 @@ def cached_features(recordings, folder, *, window_s=1.0, hop_s=0.5, n_mfcc=13):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {"window_s": float(window_s), "hop_s": float(hop_s), "n_mfcc": n_mfcc}
+    settings = {"window_s": float(window_s), "hop_s": float(hop_s), "n_mfcc": n_mfcc, "level": level}
     source = hashlib.sha256(Path(features.__file__).read_bytes()).hexdigest()
     paths = [folder / f"{_key(recording, settings, source)}.npz" for recording in recordings]
     missing = [(recording, path) for recording, path in zip(recordings, paths, strict=True) if not path.exists()]

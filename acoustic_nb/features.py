@@ -18,6 +18,9 @@ FRAME_HOP = 512
 MIN_SAMPLE_RATE = 8000
 MAX_CONTRAST_BANDS = 6
 CONTRAST_FMIN_HZ = 200.0
+LEVELS = ("kept", "removed")
+LEVELLED_RMS = 0.1
+SILENT_DB = -120.0
 COLUMNS = ("values", "label", "recording_label", "recording", "start_s", "end_s", "level_db")
 
 
@@ -44,6 +47,8 @@ class FeatureTable:
         Length of a window and distance between the starts of neighbours.
     sample_rate : int
         In Hz.
+    level : str
+        ``kept``, or ``removed`` where the features are blind to loudness: see ``extract_features``.
     """
 
     values: np.ndarray
@@ -57,6 +62,7 @@ class FeatureTable:
     window_s: float
     hop_s: float
     sample_rate: int
+    level: str = "kept"
 
     def __post_init__(self):
         rows = {name: len(getattr(self, name)) for name in COLUMNS}
@@ -91,14 +97,14 @@ def join(tables):
     """Tables with the same features and window settings, one under the other."""
     first = tables[0]
     for table in tables[1:]:
-        for setting in ("feature_names", "window_s", "hop_s", "sample_rate"):
+        for setting in ("feature_names", "window_s", "hop_s", "sample_rate", "level"):
             if getattr(table, setting) != getattr(first, setting):
                 raise ValueError(f"tables differ in {setting}: {getattr(first, setting)} and {getattr(table, setting)}; "
                                  "extract them with the same settings, at the same sample rate")
     return replace(first, **{name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS})
 
 
-def window_table(recording, values, level_db, *, window_s, hop_s, n_mfcc):
+def window_table(recording, values, level_db, *, window_s, hop_s, n_mfcc, level="kept"):
     """The FeatureTable of one recording, its windows labelled.
 
     Parameters
@@ -106,7 +112,7 @@ def window_table(recording, values, level_db, *, window_s, hop_s, n_mfcc):
     recording : Recording
     values : ndarray, shape (n_windows, n_mfcc + 4)
     level_db : ndarray, shape (n_windows,)
-    window_s, hop_s, n_mfcc
+    window_s, hop_s, n_mfcc, level
         As for ``extract_features``.
 
     Returns
@@ -123,7 +129,7 @@ def window_table(recording, values, level_db, *, window_s, hop_s, n_mfcc):
     return FeatureTable(
         values=values, feature_names=feature_names(n_mfcc), label=label, recording_label=np.full(len(values), recording.label),
         recording=np.full(len(values), recording.name), start_s=start_s, end_s=end_s, level_db=level_db,
-        window_s=window_s, hop_s=hop_s, sample_rate=recording.sample_rate)
+        window_s=window_s, hop_s=hop_s, sample_rate=recording.sample_rate, level=level)
 
 
 def window_starts(n_samples, *, window, hop):
@@ -195,7 +201,7 @@ def window_lengths(sample_rate, *, window_s, hop_s):
     return window, hop
 
 
-def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, progress=None):
+def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="kept", progress=None):
     """Turn recordings into one table of features; always computes.
 
     Parameters
@@ -206,6 +212,11 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, progress
         Length of a window and distance between window starts; ``hop_s <= window_s``.
     n_mfcc : int
         Number of MFCCs, 1 to 128; the table has ``n_mfcc + 4`` columns.
+    level : str
+        ``kept``: the sound as it is. ``removed``: the samples of each window by itself are multiplied by one number that brings
+        their RMS to 0.1 (-20 dBFS) before anything is computed, so that neither the gain of a recording nor a drift from window to
+        window reaches a feature; what changes inside a window stays. A window at or below -120 dBFS is silence and stays as it
+        is. ``level_db`` is the level before that.
     progress : callable, optional
         Called with the number of windows done after each of them.
 
@@ -221,8 +232,7 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, progress
     ValueError
         If rates differ or are too low, or a setting does not fit.
     """
-    if not 1 <= n_mfcc <= 128:
-        raise ValueError(f"n_mfcc must be 1 to 128 (there are 128 mel bands), got {n_mfcc}")
+    check_features(n_mfcc=n_mfcc, level=level)
     rates = sorted({recording.sample_rate for recording in recordings})
     if len(rates) != 1:
         raise ValueError(f"recordings have different sample rates ({rates} Hz); resample them to one first")
@@ -239,17 +249,62 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, progress
         level_db = np.empty(len(starts))
         for row, start in enumerate(starts):
             sound = samples[start:start + window]
-            values[row] = frame_features.mean(sound)
+            values[row] = frame_features.mean(levelled(sound) if level == "removed" else sound)
             level_db[row] = rms_db(sound)
             if progress:
                 progress(row + 1)
-        tables.append(window_table(recording, values, level_db, window_s=window_s, hop_s=hop_s, n_mfcc=n_mfcc))
+        tables.append(window_table(recording, values, level_db, window_s=window_s, hop_s=hop_s, n_mfcc=n_mfcc, level=level))
     return join(tables)
+
+
+def changed_features(windows, recordings, change):
+    """The features of the same windows after something was done to their sound.
+
+    Parameters
+    ----------
+    windows : FeatureTable
+        Any windows of ``recordings``, standardised or not; its settings are used.
+    recordings : list of Recording
+    change : callable
+        ``change(sound, row)`` returns the samples to use in place of ``sound``, those of window ``row``, shape (n_samples,).
+
+    Returns
+    -------
+    FeatureTable
+        The rows of ``windows`` with new ``values``, not standardised, and new ``level_db``.
+    """
+    n_mfcc = len(windows.feature_names) - 4
+    frame_features = _FrameFeatures(windows.sample_rate, n_mfcc)
+    values, level_db = np.empty((len(windows), n_mfcc + 4)), np.empty(len(windows))
+    for recording in recordings:
+        rows = np.flatnonzero(windows.recording == recording.name)
+        samples = recording.samples if len(rows) else None
+        for row in rows:
+            first, last = (round((at_s - recording.start_s) * windows.sample_rate)
+                           for at_s in (windows.start_s[row], windows.end_s[row]))
+            sound = change(samples[first:last], row)
+            values[row] = frame_features.mean(levelled(sound) if windows.level == "removed" else sound)
+            level_db[row] = rms_db(sound)
+    return replace(windows, values=values, level_db=level_db)
+
+
+def check_features(*, n_mfcc, level):
+    """Refuse, with ValueError, a number of MFCCs or a handling of level that does not exist."""
+    if not 1 <= n_mfcc <= 128:
+        raise ValueError(f"n_mfcc must be 1 to 128 (there are 128 mel bands), got {n_mfcc}")
+    if level not in LEVELS:
+        raise ValueError(f"level is kept or removed, got {level!r}; removed makes the features blind to loudness")
 
 
 def rms_db(samples):
     """RMS level in dB relative to full scale; -120 for digital silence."""
-    return 10 * np.log10(max(np.mean(np.square(samples, dtype=np.float64)), 1e-12))
+    return max(10 * np.log10(max(np.mean(np.square(samples, dtype=np.float64)), 1e-300)), SILENT_DB)
+
+
+def levelled(sound):
+    """The sound at an RMS of 0.1; as it is at or below -120 dBFS."""
+    level_db = rms_db(sound)
+    return sound if level_db <= SILENT_DB else sound * np.float32(LEVELLED_RMS / 10 ** (level_db / 20))
 
 
 class _FrameFeatures:

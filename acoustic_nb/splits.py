@@ -64,6 +64,10 @@ class Split:
         """Windows in the shortest block; no sequence can be longer."""
         return min(block.n_windows for block in self.blocks)
 
+    def standardise(self, windows):
+        """Other windows, not standardised yet, in the units of this split."""
+        return windows.with_values((windows.values - self.mean) / self.scale)
+
     def shared_windows(self):
         """Number of test windows that share a sample with a training or calibration window: 0 by construction."""
         shared = 0
