@@ -13,17 +13,26 @@ _HOME = {
     "audit_table": "catalogue", "audit_summary": "catalogue", "audit_warnings": "catalogue", "pick": "catalogue",
     "FeatureTable": "features", "extract_features": "features", "cached_features": "feature_cache",
     "Split": "splits", "block_split": "splits", "split_recordings": "units", "describe_split": "units",
-    "calibrate": "thresholds", "p_values": "thresholds", "make_judge": "judging", "kept_items": "judging",
-    "evaluate": "evaluation", "by_recording": "evaluation", "score_table": "evaluation", "metrics_table": "evaluation",
+    "calibrate": "thresholds", "p_values": "thresholds", "rate_range": "thresholds",
+    "make_judge": "judging", "kept_items": "judging",
+    "evaluate": "evaluation", "by_recording": "evaluation", "score_table": "evaluation",
     "section_table": "sections", "means": "sections", "event_report": "events", "compare_units": "left_out",
-    "auc_interval": "intervals", "rotate": "rotations", "spread": "rotations", "level_control": "controls",
-    "identity_control": "controls", "load_results": "comparison", "missing_detectors": "comparison",
-    "summary_table": "comparison", "readable_summary": "comparison", "section_summary": "comparison", "section_means": "comparison",
-    "sound_of": "comparison",
-    "unit_summary": "comparison", "agreement": "comparison", "reach_verdict": "verdict", "conclusions": "verdict",
+    "auc_interval": "intervals", "rate_intervals": "intervals", "bootstrap_intervals": "bootstrap",
+    "rotate": "rotations", "spread": "rotations", "vary_seed": "seeds", "seed_spread": "seeds",
+    "level_control": "controls", "identity_control": "controls", "chance_control": "chance", "leakage_audit": "leakage",
+    "probe_windows": "level_shifts", "shifted_features": "level_shifts", "level_response": "level_shifts",
+    "level_sentence": "level_shifts", "kept_settings": "detectors.base",
+    "load_results": "comparison", "missing_detectors": "comparison", "summary_table": "comparison",
+    "section_summary": "comparison", "section_means": "comparison", "sound_of": "comparison", "unit_summary": "comparison",
+    "compared_pairs": "comparison", "level_responses": "comparison", "amounts": "comparison", "agreement": "comparison",
+    "metrics_table": "tables", "ranking_table": "tables", "alarm_table": "tables", "control_table": "tables",
+    "pair_table": "tables",
+    "reach_verdict": "verdict", "conclusions": "conclusions",
+    "find_event": "event_sounds", "mix": "mixtures", "mixture_to_hear": "mixtures", "found_shares": "sensitivity",
+    "sensitivity_table": "sensitivity", "fit_again": "refits",
     "Run": "runs", "open_run": "runs", "player": "players", "player_gain": "players",
 }
-_MODULES = ("plots",)
+_MODULES = ("plots", "trust_plots")
 __all__ = [*_HOME, *_MODULES]
 
 

@@ -46,6 +46,7 @@ def _parser():
     _sound_options(run)
     run.add_argument("--name", help="name of the run, after its date (default: from the recordings)")
     run.add_argument("--only", metavar="NAMES", help="detectors to run, for example gmm,svm; the comparison always runs")
+    run.add_argument("--sensitivity", action="store_true", help="also find out how faint an event each detector still finds")
     run.add_argument("-p", dest="parameters", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"),
                      help="set a parameter of the notebooks: -p window_s 0.5 or -p window_s=0.5; see `params`")
     run.add_argument("--params", metavar="YAML", help="file of parameters, a line `name: value` each; -p wins over it")
@@ -156,7 +157,7 @@ def _run(arguments):
     if arguments.timeout is not None and not 0 < arguments.timeout < float("inf"):
         raise ValueError(f"--timeout is a positive number of seconds, got {arguments.timeout:g}")
     if arguments.resume:
-        for option in (*SOUND_OPTIONS, "name", "parameters", "params", "only"):
+        for option in (*SOUND_OPTIONS, "name", "parameters", "params", "only", "sensitivity"):
             if getattr(arguments, option):
                 shown = "-p" if option == "parameters" else f"--{option.replace('_', '-')}"
                 raise ValueError(f"--resume goes on with what the run was started with and takes no {shown}; "
@@ -171,7 +172,7 @@ def _run(arguments):
         settings = {
             "name": arguments.name, "inputs": inputs, "parameters": {**_parameters(arguments), **chosen},
             "only": None if arguments.only is None else [name.strip() for name in arguments.only.split(",") if name.strip()],
-            "timeout_s": arguments.timeout or execute.TIMEOUT_S, **common}
+            "sensitivity": arguments.sensitivity, "timeout_s": arguments.timeout or execute.TIMEOUT_S, **common}
         machines = find_entries(inputs).machines
         if len(machines) > 1:
             return _run_machines(machines, arguments, settings)
@@ -248,10 +249,12 @@ def _params(arguments):
         for name, entry in entries.items():
             if name not in parameters.GIVEN_BY_THE_RUN:
                 rows.setdefault((name, entry["type"], repr(entry["default"]), entry["help"]), []).append(job)
-    detectors = [job for job in listed if job != parameters.COMPARISON]
+    detectors = [job for job in listed if job not in parameters.AFTERWARDS]
     table = [("name", "type", "default", "notebooks", "what it sets")]
     for (name, kind, default, text), jobs in rows.items():
-        table.append((name, kind, default, "all detectors" if jobs == detectors else ", ".join(jobs), text))
+        if jobs[:len(detectors)] == detectors:
+            jobs = ["all detectors", *jobs[len(detectors):]]
+        table.append((name, kind, default, ", ".join(jobs), text))
     widths = [max(len(row[column]) for row in table) for column in range(4)]
     for row in table:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip())

@@ -5,9 +5,10 @@ import pandas as pd
 
 from acoustic_nb.detectors import DETECTORS
 from acoustic_nb.detectors.base import NotEnoughData
+from acoustic_nb.paired import compare_pairs
 
-COMPARED = ("normal", "anomalous", "machine", "channel", "sample_rate", "window_s", "hop_s", "n_mfcc", "clip_score",
-            "false_alarm_rate", "rotations", "seed")
+COMPARED = ("normal", "anomalous", "machine", "channel", "sample_rate", "window_s", "hop_s", "n_mfcc", "level", "clip_score",
+            "false_alarm_rate", "rotations", "seed", "seeds")
 
 
 def load_results(run):
@@ -81,15 +82,15 @@ def summary_table(results):
     Returns
     -------
     DataFrame
-        Names, the metrics of ``evaluate``, the interval, the controls, the rotations, the false-alarm rates wanted, used and
-        realised, and the seconds that fitting took.
+        Names, the metrics of ``evaluate``, intervals in columns ending in ``_low`` and ``_high``, the controls, the leakage audit,
+        the spreads over rotations and seeds, the false-alarm rates wanted, used and realised, and the seconds that fitting took.
     """
     rows = []
     for name, kept in results.items():
         metrics, calibration = kept["metrics"], kept["calibration"]
         rows.append({
             "detector": name, "title": kept["title"], "supervised": bool(kept["supervised"]),
-            "judged_by": calibration["judged_by"], "roc_auc": metrics["roc_auc"],
+            "judged_by": calibration["judged_by"], "level": kept["parameters"]["level"], "roc_auc": metrics["roc_auc"],
             "roc_auc_low": kept["interval"]["low"], "roc_auc_high": kept["interval"]["high"], "n_eff": kept["interval"]["n_eff"],
             **{key: metrics[key] for key in ("pauc", "average_precision", "prevalence", "recall", "precision", "f1", "accuracy",
                                              "balanced_accuracy", "mcc")},
@@ -98,7 +99,9 @@ def summary_table(results):
             "false_events": metrics["false_events"], "false_events_per_hour": metrics["false_events_per_hour"],
             "events": metrics["events"], "event_recall": metrics["event_recall"],
             "median_onset_delay_s": metrics["median_onset_delay_s"], "threshold": calibration["threshold"],
-            **kept["controls"], **kept["rotations"],
+            **{f"{metric}_{end}": bound for metric, ends in kept["intervals"].items()
+               for end, bound in zip(("low", "high"), ends, strict=True)},
+            **kept["controls"], **kept["leakage"], **kept["spreads"],
             "sections": len({row["section"] for row in kept["sections"]["table"]}),
             **{f"section_{name}": value for name, value in kept["sections"]["means"].items()}, "seconds": kept["seconds"]})
     rows = [{name: np.nan if value is None else value for name, value in row.items()} for row in rows]  # JSON knows no NaN
@@ -106,33 +109,25 @@ def summary_table(results):
                                            ignore_index=True)
 
 
-def readable_summary(summary):
-    """The columns of ``summary_table`` that a person compares, in words and rounded."""
-    rates = [f"{row.false_alarm_rate_wanted:.1%} → {row.false_alarm_rate:.1%}" if row.false_alarm_rate_used
-             <= row.false_alarm_rate_wanted else f"{row.false_alarm_rate_wanted:.1%} ({row.false_alarm_rate_used:.1%} at best) "
-             f"→ {row.false_alarm_rate:.1%}" for row in summary.itertuples()]
-    readable = pd.DataFrame({
-        "detector": summary["title"],
-        "supervised": np.where(summary["supervised"], "yes", "no"),
-        "ROC AUC (95 %)": [f"{row.roc_auc:.3f} ({row.roc_auc_low:.2f}–{row.roc_auc_high:.2f})"
-                           for row in summary.itertuples()],
-        "pAUC": summary["pauc"].map("{:.3f}".format),
-        "AP": [f"{row.average_precision:.2f} ({row.prevalence:.2f})" for row in summary.itertuples()],
-        "recall": summary["recall"].map("{:.2f}".format),
-        "F1": summary["f1"].map("{:.2f}".format),
-        "false alarms": rates,
-        "false events/h": [f"{row.false_events_per_hour:.0f} ({row.false_events:.0f})" for row in summary.itertuples()],
-        "identity": [f"{row.identity_low:.2f}–{row.identity_high:.2f}" if np.isfinite(row.identity_high) else "–"
-                     for row in summary.itertuples()],
-        "fit in s": summary["seconds"].map("{:.1f}".format)})
-    if summary["rotations"].max() > 1:
-        readable.insert(3, "over rotations", [f"{row.roc_auc_mean:.3f} ({row.roc_auc_min:.2f}–{row.roc_auc_max:.2f})"
-                                              for row in summary.itertuples()])
-    if summary["events"].max() > 0:
-        readable.insert(3, "event recall", summary["event_recall"].map("{:.2f}".format))
-        readable.insert(4, "onset delay", ["–" if np.isnan(delay_s) else f"{delay_s:.1f} s"
-                                           for delay_s in summary["median_onset_delay_s"]])
-    return readable
+def compared_pairs(results):
+    """The detectors against each other on the same test items, see ``paired.compare_pairs``; one row per pair."""
+    tests = {name: kept["items"].query("part == 'test'").reset_index(drop=True) for name, kept in results.items()}
+    return compare_pairs(tests, judged_by=next(iter(results.values()))["calibration"]["judged_by"])
+
+
+def level_responses(results):
+    """What each detector flags when the test sound is made louder or softer: title -> ``level_shifts.level_response``."""
+    return {kept["title"]: pd.DataFrame(kept["level_response"]).astype(float) for kept in results.values()}
+
+
+def amounts(results):
+    """How much sound a run has: ``normal_s``, ``anomalous_s``, ``normal_recordings``, ``anomalous_recordings``."""
+    recordings = next(iter(results.values()))["recordings"]
+    found = {}
+    for label in ("normal", "anomalous"):
+        own = [about for about in recordings if about["label"] == label]
+        found |= {f"{label}_s": sum(about["duration_s"] for about in own), f"{label}_recordings": len(own)}
+    return found
 
 
 def section_summary(results):

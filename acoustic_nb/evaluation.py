@@ -100,63 +100,6 @@ def score_table(parts, threshold):
         for part, (windows, scores) in parts.items()], ignore_index=True)
 
 
-def metrics_table(metrics, calibration, interval, controls, turned):
-    """The numbers of one detector beside what they are to be read against.
-
-    Parameters
-    ----------
-    metrics : dict
-        From ``evaluate``, with the numbers of ``events.event_report``.
-    calibration : Calibration
-    interval : dict
-        From ``auc_interval``.
-    controls : dict
-        From ``level_control`` and ``identity_control``.
-    turned : dict
-        From ``spread``; shown where there is more than one rotation.
-
-    Returns
-    -------
-    DataFrame
-        Columns what, value, read it against.
-    """
-    item = calibration.judged_by
-    enough = "" if interval["enough"] else "; too little independent data"
-    rows = [
-        (f"ROC AUC over {item}s", f"{metrics['roc_auc']:.3f}",
-         f"95 % interval {interval['low']:.3f} to {interval['high']:.3f}, "
-         f"at least {interval['n_eff']:.0f} independent {item}{'s' * (round(interval['n_eff']) != 1)} per class{enough}"),
-        ("pAUC (false-alarm rate up to 0.1)", f"{metrics['pauc']:.3f}", "0.5 is chance"),
-        ("average precision", f"{metrics['average_precision']:.3f}", f"{metrics['prevalence']:.3f} is chance"),
-        ("recall at the threshold", f"{metrics['recall']:.3f}",
-         f"{metrics['true_positive']:.0f} of {metrics['n_anomalous']:.0f} anomalous {item}s"),
-        ("false-alarm rate, realised", f"{metrics['false_alarm_rate']:.3f}",
-         f"{calibration.used_rate:.3f} {'promised' if calibration.promised else 'aimed at'}; {metrics['false_positive']:.0f} of "
-         f"{metrics['n_normal']:.0f} normal {item}s"),
-        ("false events per hour", f"{metrics['false_events_per_hour']:.0f}",
-         f"{metrics['false_events']:.0f} in this test; neighbouring flagged windows are one event"),
-        ("precision, F1", f"{metrics['precision']:.3f}, {metrics['f1']:.3f}", "both depend on the prevalence"),
-        ("accuracy, balanced accuracy", f"{metrics['accuracy']:.3f}, {metrics['balanced_accuracy']:.3f}", "0.5 balanced is chance"),
-        ("MCC", f"{metrics['mcc']:.3f}", "0 is chance"),
-        ("control: level alone", f"{controls['level_auc']:.3f}", "ROC AUC of the RMS level; the result should lie above it"),
-        ("control: first MFCC alone", f"{controls['mfcc_1_auc']:.3f}", "for orientation: it follows the level, and more"),
-        ("control: recording identity", f"{controls['identity_low']:.3f} to {controls['identity_high']:.3f}",
-         "ROC AUC between held-out normal blocks; the result should lie above it")]
-    if not np.isfinite(controls["identity_high"]):
-        rows[-1] = ("control: recording identity", "none", "needs two blocks of two held-out normal recordings")
-    if metrics.get("events"):
-        rows[6:6] = [("event recall", f"{metrics['event_recall']:.3f}",
-                      f"{metrics['events_found']:.0f} of {metrics['events']:.0f} labelled events share half of themselves, or of a "
-                      "window, with a flagged window"),
-                     ("onset delay", f"{metrics['median_onset_delay_s']:.2f} s" if metrics["events_found"] else "–",
-                      "median over the events found, until the first flagged window is over")]
-    if turned["rotations"] > 1:
-        rows.insert(1, (f"ROC AUC, mean of {turned['rotations']} rotations", f"{turned['roc_auc_mean']:.3f}",
-                        f"{turned['roc_auc_min']:.3f} to {turned['roc_auc_max']:.3f} over the rotations; pAUC mean "
-                        f"{turned['pauc_mean']:.3f}"))
-    return pd.DataFrame(rows, columns=["what", "value", "read it against"])
-
-
 def checked(label, scores):
     """Labels and scores as arrays of one length, both classes present, scores finite."""
     label, scores = np.asarray(label), np.asarray(scores, dtype=float)

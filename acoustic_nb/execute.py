@@ -27,7 +27,15 @@ import psutil
 from acoustic_nb.catalogue import CATALOGUE, LEFT_OUT, write_catalogue, write_left_out
 from acoustic_nb.inputs import Inputs, find_entries
 from acoustic_nb.machine import check_kernel, cores, git_commit, versions, worker_count
-from acoustic_nb.parameters import COMPARISON, GIVEN_BY_THE_RUN, check_parameters, choose_jobs, find_notebooks, notebook_parameters
+from acoustic_nb.parameters import (
+    AFTERWARDS,
+    COMPARISON,
+    GIVEN_BY_THE_RUN,
+    check_parameters,
+    choose_jobs,
+    find_notebooks,
+    notebook_parameters,
+)
 from acoustic_nb.progress import JobProgress
 from acoustic_nb.runs import Run
 
@@ -45,10 +53,14 @@ def load_inputs(inputs, settings):
     from acoustic_nb.catalogue import audit_text
     from acoustic_nb.clips import pool_scores
     from acoustic_nb.datasets import brought_together, listen, refuse_same_audio
+    from acoustic_nb.features import check_features
+    from acoustic_nb.seeds import check_seeds
     from acoustic_nb.thresholds import check_rate
     from acoustic_nb.units import check_rotations
 
     check_rate(settings["false_alarm_rate"])
+    check_features(n_mfcc=settings["n_mfcc"], level=settings["level"])
+    check_seeds(settings.get("seeds", 1))
     pool_scores([0.0], settings["clip_score"])
     found = find_entries(inputs)
     print(found.sentence)
@@ -56,19 +68,22 @@ def load_inputs(inputs, settings):
     print(audit_text(recordings, left_out))
     refuse_same_audio(recordings)
     together = brought_together(recordings, **{name: settings[name] for name in ("sample_rate", "window_s", "hop_s")})
-    check_rotations(together, settings["rotations"], window_s=settings["window_s"], hop_s=settings["hop_s"])
+    check_rotations(together, settings.get("rotations", 1), window_s=settings["window_s"], hop_s=settings["hop_s"])
     return together, left_out
 
 
 def share_features(recordings, folder, settings):
-    """Compute the features once, where every notebook finds them."""
+    """Compute the features once, as they are and of louder and softer test sound, where every notebook finds them."""
     from acoustic_nb.feature_cache import cached_features
+    from acoustic_nb.level_shifts import probe_windows, shifted_features
+    from acoustic_nb.units import split_recordings
 
-    cached_features(recordings, folder, **{name: settings[name] for name in ("window_s", "hop_s", "n_mfcc")})
+    table = cached_features(recordings, folder, **{name: settings[name] for name in ("window_s", "hop_s", "n_mfcc", "level")})
+    shifted_features(probe_windows(split_recordings(table, recordings)), recordings, folder)
 
 
-def start_run(runs_dir, *, name=None, inputs=DEMO_INPUTS, parameters=None, only=None, command="", notebooks=None, workers=None,
-              timeout_s=TIMEOUT_S, load=load_inputs, share=share_features):
+def start_run(runs_dir, *, name=None, inputs=DEMO_INPUTS, parameters=None, only=None, sensitivity=False, command="",
+              notebooks=None, workers=None, timeout_s=TIMEOUT_S, load=load_inputs, share=share_features):
     """Execute the notebooks on the recordings of one machine, into a new run folder.
 
     Everything is checked before the folder is made. Jobs that fail do not stop the others; ask ``run.statuses()``.
@@ -83,7 +98,9 @@ def start_run(runs_dir, *, name=None, inputs=DEMO_INPUTS, parameters=None, only=
     parameters : dict, optional
         ``{name: value}`` for the notebooks that list the name.
     only : list of str, optional
-        Detectors to run; all by default. The comparison always runs.
+        Detectors to run; all by default. The comparison always runs with them.
+    sensitivity : bool
+        Whether the optional notebook on the smallest detectable fault runs too.
     command : str
         What the user typed; recorded.
     notebooks : path, optional
@@ -108,7 +125,7 @@ def start_run(runs_dir, *, name=None, inputs=DEMO_INPUTS, parameters=None, only=
         After Ctrl-C or SIGTERM; the run can be resumed.
     """
     inputs = inputs.absolute()
-    plan = _Plan.make(notebooks, only, parameters or {})
+    plan = _Plan.make(notebooks, only, parameters or {}, sensitivity=sensitivity)
     workers = worker_count(len(plan.jobs), workers)
     if not timeout_s > 0:
         raise ValueError(f"the longest time for a cell must be a positive number of seconds, got {timeout_s}")
@@ -151,8 +168,8 @@ def resume_run(run, *, command="", notebooks=None, workers=None, timeout_s=None,
         _check_unchanged(run, path, sha256)
     plan = _Plan.make(notebooks, list(manifest["jobs"]), manifest["given"])
     todo = [job for job in plan.jobs if run.statuses().get(job, {}).get("status") not in ("ok", "skipped")]
-    if todo and COMPARISON in plan.jobs:
-        todo = [job for job in todo if job != COMPARISON] + [COMPARISON]
+    if todo:  # what reads the results of others is read again
+        todo = [job for job in plan.jobs if job in todo or job in AFTERWARDS]
     with _owned(run), _stoppable(run):
         if todo:
             recordings, left_out = load(inputs, plan.settings)
@@ -190,9 +207,9 @@ class _Plan:
     settings: dict  # {name: value} where all notebooks that list the name agree
 
     @classmethod
-    def make(cls, notebooks, only, parameters):
+    def make(cls, notebooks, only, parameters, *, sensitivity=False):
         check_kernel()
-        jobs = choose_jobs(find_notebooks(notebooks), only)
+        jobs = choose_jobs(find_notebooks(notebooks), only, sensitivity=sensitivity)
         listed = {job: notebook_parameters(path) for job, path in jobs.items()}
         given = check_parameters(listed, parameters)
         settings = {}
@@ -213,14 +230,15 @@ class _Plan:
 
 
 def _run_jobs(run, plan, todo, *, workers, timeout_s):
-    """Run the jobs ``todo``, the longest first and the comparison after all others."""
+    """Run the jobs ``todo``, the longest first and what reads the results of others after all of them."""
     rank = {job: place for place, job in enumerate(LONGEST_FIRST)}
-    order = sorted((job for job in todo if job != COMPARISON), key=lambda job: rank.get(job, len(rank)))
+    order = sorted((job for job in todo if job not in AFTERWARDS), key=lambda job: rank.get(job, len(rank)))
+    afterwards = [job for job in todo if job in AFTERWARDS]
     progress = JobProgress(len(todo))
-    environment = _environment(min(workers, max(1, len(order))))
+    environment = _environment(min(workers, max(len(order), len(afterwards))))
     running = {}
     try:
-        for waiting in (order, [job for job in todo if job == COMPARISON]):
+        for waiting in (order, afterwards):
             while waiting or running:
                 while waiting and len(running) < workers:
                     job = waiting.pop(0)

@@ -214,9 +214,9 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="k
         Number of MFCCs, 1 to 128; the table has ``n_mfcc + 4`` columns.
     level : str
         ``kept``: the sound as it is. ``removed``: the samples of each window by itself are multiplied by one number that brings
-        their RMS to 0.1 (-20 dBFS) before anything is computed, so that neither the gain of a recording nor a drift from window to
-        window reaches a feature; what changes inside a window stays. A window at or below -120 dBFS is silence and stays as it
-        is. ``level_db`` is the level before that.
+        their RMS, a constant offset included, to 0.1 (-20 dBFS) before anything is computed, so that neither the gain of a
+        recording nor a drift from window to window reaches a feature; what changes inside a window stays. A window at or below
+        -120 dBFS is silence and stays as it is. ``level_db`` is the level before that.
     progress : callable, optional
         Called with the number of windows done after each of them.
 
@@ -272,17 +272,25 @@ def changed_features(windows, recordings, change):
     -------
     FeatureTable
         The rows of ``windows`` with new ``values``, not standardised, and new ``level_db``.
+
+    Raises
+    ------
+    ValueError
+        If a window is of none of the recordings.
     """
+    missing = set(windows.recording.tolist()) - {recording.name for recording in recordings}
+    if missing:
+        raise ValueError(f"there are windows of {min(missing)}, but no recording of that name; give the one that they are of")
     n_mfcc = len(windows.feature_names) - 4
+    window, _ = window_lengths(windows.sample_rate, window_s=windows.window_s, hop_s=windows.hop_s)
     frame_features = _FrameFeatures(windows.sample_rate, n_mfcc)
     values, level_db = np.empty((len(windows), n_mfcc + 4)), np.empty(len(windows))
     for recording in recordings:
         rows = np.flatnonzero(windows.recording == recording.name)
         samples = recording.samples if len(rows) else None
         for row in rows:
-            first, last = (round((at_s - recording.start_s) * windows.sample_rate)
-                           for at_s in (windows.start_s[row], windows.end_s[row]))
-            sound = change(samples[first:last], row)
+            first = round((windows.start_s[row] - recording.start_s) * windows.sample_rate)
+            sound = change(samples[first:first + window], row)
             values[row] = frame_features.mean(levelled(sound) if windows.level == "removed" else sound)
             level_db[row] = rms_db(sound)
     return replace(windows, values=values, level_db=level_db)

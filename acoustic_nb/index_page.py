@@ -8,7 +8,7 @@ from PIL import Image
 from acoustic_nb.audio import LABEL_NAMES
 from acoustic_nb.pages import FAILED, STATUS_WORDS, absent, data_url, environment, name_and_date, webp, write_page
 
-THUMBNAIL_PX = 640
+THUMBNAIL_PX, PICTURE_PX = 640, 1200
 MOST_INPUTS = 30
 VERDICT_LABELS = {"separates": "A detector tells these recordings apart",
                   "explained_by_level": "A difference in level alone may explain it",
@@ -39,7 +39,8 @@ def write_index(run):
     titles = {} if summary is None else dict(zip(summary["detector"], summary["title"], strict=True))
     for job in jobs:
         job["title"] = titles.get(job["job"]) or job["job"].replace("_", " ")
-        job["thumbnail"] = _thumbnail(run.folder / job["job"] / "figures" / f"{'strips' if whole else 'timeline'}.png")
+        drawn = {"sensitivity": "detection"}.get(job["job"], "strips" if whole else "timeline")
+        job["thumbnail"] = _picture(run.folder / job["job"] / "figures" / f"{drawn}.png", THUMBNAIL_PX)
     comparison = next((job for job in jobs if job["job"] == "comparison"), None)
     name, date = name_and_date(run.folder.name)
     kind, text = (verdict["kind"], verdict["text"]) if verdict else ("none", _no_verdict(comparison))
@@ -50,7 +51,8 @@ def write_index(run):
         skipped=[job for job in jobs if job["status"] == "skipped"],
         waiting=[job for job in jobs if job["status"] not in (*FAILED, "ok", "skipped")],
         detectors=[job for job in jobs if job is not comparison], words=STATUS_WORDS,
-        groups=_groups(summary, jobs), item="recording" if whole else "window",
+        groups=_groups(summary, jobs), ranges=_picture(run.folder / "comparison" / "figures" / "ranges.png", PICTURE_PX),
+        item="recording" if whole else "window",
         inputs=manifest["inputs"][:MOST_INPUTS], n_inputs=len(manifest["inputs"]),
         n_minutes={role: sum(about["duration_s"] for about in manifest["inputs"] if about["label"] == role) / 60
                    for role in LABEL_NAMES}, left_out=manifest.get("left_out") or [],
@@ -95,9 +97,9 @@ def _groups(summary, jobs):
             if (chosen := [row for row in rows if bool(row["supervised"]) == kind])]
 
 
-def _thumbnail(path):
+def _picture(path, longest_px):
     if not path.exists():
         return None
     image = Image.open(path)
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    image.thumbnail((longest_px, longest_px))
     return {"src": data_url("image/webp", webp(image, quality=85)), "width": image.width, "height": image.height}

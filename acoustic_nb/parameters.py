@@ -7,7 +7,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-COMPARISON = "comparison"
+COMPARISON, SENSITIVITY = "comparison", "sensitivity"
+AFTERWARDS = (COMPARISON, SENSITIVITY)  # what reads the results of the detectors
 GIVEN_BY_THE_RUN = ("normal", "anomalous", "dataset", "machine", "run_dir")
 CHECKOUT = Path(__file__).absolute().parent.parent
 
@@ -31,15 +32,21 @@ def find_notebooks(folder=None):
     return found
 
 
-def choose_jobs(notebooks, only=None):
-    """The notebooks of the detectors named in ``only`` (all if None) and of the comparison: ``{job: path}``."""
+def choose_jobs(notebooks, only=None, *, sensitivity=False):
+    """The notebooks to run: ``{job: path}``.
+
+    The detectors named in ``only`` (all if None) and the comparison; the sensitivity where it is asked for, by ``sensitivity``
+    or in ``only``.
+    """
     for name in only or ():
         if name not in notebooks:
             raise ValueError(f"there is no detector {name!r}{nearest(name, notebooks)}; "
                              f"there are {', '.join(job for job in notebooks if job != COMPARISON)}")
-    if only is not None and not set(only) - {COMPARISON}:
+    detectors = [job for job in notebooks if job not in AFTERWARDS and (only is None or job in only)]
+    chosen = {*detectors, *[COMPARISON] * bool(detectors), *[SENSITIVITY] * (sensitivity or SENSITIVITY in (only or ()))}
+    if not chosen:
         raise ValueError("no detector is chosen; name at least one, for example --only gmm")
-    return {job: path for job, path in notebooks.items() if only is None or job in only or job == COMPARISON}
+    return {job: path for job, path in notebooks.items() if job in chosen}
 
 
 def notebook_parameters(path):

@@ -128,11 +128,20 @@ class Run:
         rank = {name: place for place, name in enumerate(DETECTORS)}
         return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
 
-    def save_comparison(self, *, summary, verdict, figures):
-        """Write the comparison, all or nothing: a DataFrame with a row per detector, ``{"kind", "text"}``, figures."""
+    def save_comparison(self, *, summary, pairs, verdict, figures):
+        """Write the comparison, all or nothing: DataFrames with a row per detector and per pair, ``{"kind", "text"}``, figures."""
         with _replacing(self.folder / "comparison") as folder:
             summary.to_csv(folder / "summary.csv", index=False)
+            pairs.to_csv(folder / "pairs.csv", index=False)
             _write_json(folder / "verdict.json", verdict)
+            _save_figures(folder, figures)
+
+    def save_sensitivity(self, *, table, shares, event, figures):
+        """Write what came of faint events, all or nothing: DataFrames with a row per detector and per level, a dict, figures."""
+        with _replacing(self.folder / "sensitivity") as folder:
+            table.to_csv(folder / "table.csv", index=False)
+            shares.to_csv(folder / "shares.csv", index=False)
+            _write_json(folder / "event.json", event)
             _save_figures(folder, figures)
 
     def summary(self):

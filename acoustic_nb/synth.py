@@ -67,6 +67,12 @@ def machine_sound(duration_s, *, sample_rate, seed):
     return 0.05 * sound * 10 ** ((1.0 * drift + 1.5 * load) / 20)
 
 
+def click_sound(*, sample_rate):
+    """One click with a peak of 1 at its first sample, ringing for 0.12 s: shape (n_samples,). Its RMS lies 16 dB below 1."""
+    time_s = np.arange(round(10 * CLICK_DECAY_S * sample_rate)) / sample_rate
+    return np.exp(-time_s / CLICK_DECAY_S) * np.cos(2 * np.pi * CLICK_HZ * time_s)
+
+
 def fault_sound(duration_s, *, sample_rate, seed):
     """Clicks with a peak of 1 and the rattle below them: samples of shape (n_samples,) and the clicks' times in s."""
     rng = np.random.default_rng(seed)
@@ -74,9 +80,7 @@ def fault_sound(duration_s, *, sample_rate, seed):
     waits_s = 0.25 + rng.exponential(1 / CLICKS_PER_S - 0.25, size=2 * round(duration_s * CLICKS_PER_S) + 10)
     times_s = np.cumsum(waits_s)
     times_s = times_s[times_s < duration_s - 10 * CLICK_DECAY_S]
-    click_s = np.arange(round(10 * CLICK_DECAY_S * sample_rate)) / sample_rate
-    click = np.exp(-click_s / CLICK_DECAY_S) * np.cos(2 * np.pi * CLICK_HZ * click_s)
-    sound = np.zeros(n_samples)
+    click, sound = click_sound(sample_rate=sample_rate), np.zeros(n_samples)
     for start, strength in zip(np.rint(times_s * sample_rate).astype(int), rng.uniform(0.4, 1.0, len(times_s)),
                                strict=True):
         sound[start:start + len(click)] += strength * click

@@ -12,9 +12,11 @@ from sounds import random_table, recordings_of
 from acoustic_nb import plots
 from acoustic_nb.comparison import (
     agreement,
+    amounts,
+    compared_pairs,
+    level_responses,
     load_results,
     missing_detectors,
-    readable_summary,
     section_summary,
     summary_table,
     unit_summary,
@@ -25,12 +27,15 @@ from acoustic_nb.judging import kept_items, window_items
 from acoustic_nb.runs import Run, open_run
 
 PARAMETERS = {"normal": "demo", "anomalous": "demo", "dataset": "", "machine": "", "channel": "mean",
-              "sample_rate": "native", "window_s": 1.0,
-              "hop_s": 0.5, "n_mfcc": 13, "clip_score": "mean", "false_alarm_rate": 0.05, "rotations": 1, "seed": 0}
+              "sample_rate": "native", "window_s": 1.0, "hop_s": 0.5, "n_mfcc": 13, "level": "kept", "clip_score": "mean",
+              "false_alarm_rate": 0.05, "rotations": 1, "seed": 0, "seeds": 1}
 METRICS = {**dict.fromkeys(("pauc", "average_precision", "prevalence", "recall", "precision", "f1", "accuracy", "balanced_accuracy",
                             "mcc", "false_alarm_rate", "false_events_per_hour"), 0.5),
            "false_events": 3, "events": 0, "event_recall": None, "median_onset_delay_s": None}
 CALIBRATION = {"wanted_rate": 0.05, "used_rate": 0.05, "promised": True, "threshold": 2.5, "judged_by": "window"}
+SPREADS = {"rotations": 1, "roc_auc_mean": 0.7, "roc_auc_min": 0.7, "roc_auc_max": 0.7, "pauc_mean": 0.5, "seeds": 1,
+           "seed_roc_auc_mean": 0.7, "seed_roc_auc_min": 0.7, "seed_roc_auc_max": 0.7}
+RESPONSE = [{"gain_db": gain_db, "flagged_normal": 0.1, "flagged_anomalous": None} for gain_db in (-6.0, 0.0, 6.0)]
 SECTION = {"section": "", "domain": "", "n_normal": 2, "n_anomalous": 2, "roc_auc": 0.7, "pauc": 0.6}
 
 
@@ -42,7 +47,8 @@ def keep(run, name, scores=(1.0, 2.0, 3.0, 4.0), **changes):
             "recordings": [1], "blocks": [2], "metrics": {**METRICS, "roc_auc": 0.7},
             "interval": {"low": 0.6, "high": 0.8, "n_eff": 9.0},
             "calibration": CALIBRATION, "sections": {"table": [SECTION], "means": {"official_score": 0.65}}, "units": [],
-            "rotations": {"rotations": 1, "roc_auc_mean": 0.7, "roc_auc_min": 0.7, "roc_auc_max": 0.7, "pauc_mean": 0.5},
+            "spreads": SPREADS, "intervals": {"pauc": [0.4, None], "recall": [0.2, 0.8]}, "level_response": RESPONSE,
+            "leakage": {"shared_windows": 0, "random_split_auc": None, "random_split_shared": None},
             "controls": {"level_auc": 0.5, "mfcc_1_auc": 0.5, "identity_low": 0.5, "identity_high": 0.6}, **changes}
     run.save_detector(name, scores=table, items=items, metrics=kept, figures={})
 
@@ -103,30 +109,42 @@ def test_one_row_per_detector_best_first(tmp_path):
     summary = summary_table(load_results(run))
     assert summary["detector"].tolist() == ["gmm", "svm"]
     assert summary["supervised"].tolist() == [False, True]
-    readable = readable_summary(summary)
-    assert readable["ROC AUC (95 %)"].tolist() == ["0.700 (0.60–0.80)", "0.900 (0.60–0.80)"]
-    assert readable["false alarms"].tolist() == ["5.0% → 50.0%"] * 2
+    bounds = summary[["roc_auc_low", "roc_auc_high", "recall_low", "recall_high", "pauc_low"]]
+    assert bounds.iloc[0].tolist() == [0.6, 0.8, 0.2, 0.8, 0.4]
+    assert np.isnan(summary["pauc_high"]).all() and np.isnan(summary["random_split_auc"]).all()
+    assert summary["level"].tolist() == ["kept"] * 2
     assert summary["judged_by"].tolist() == ["window"] * 2
     assert summary["events"].tolist() == [0, 0]
     assert summary["section_official_score"].tolist() == [0.65] * 2
-    assert readable["false events/h"].tolist() == ["0 (3)"] * 2
-    assert "event recall" not in readable
-    assert "over rotations" not in readable
 
 
-def test_events_have_columns_where_there_are_any(tmp_path):
+def test_detectors_are_compared_pair_by_pair_on_what_tests(tmp_path):
     run = open_run(tmp_path)
-    keep(run, "gmm", metrics={**METRICS, "roc_auc": 0.7, "events": 4, "event_recall": 0.75, "median_onset_delay_s": 1.25})
-    keep(run, "svm", metrics={**METRICS, "roc_auc": 0.7, "events": 4, "event_recall": 0.0})
-    readable = readable_summary(summary_table(load_results(run)))
-    assert readable["event recall"].tolist() == ["0.75", "0.00"]
-    assert readable["onset delay"].tolist() == ["1.2 s", "–"]  # the second found nothing, so it has no delay
+    scores = np.random.default_rng(0).standard_normal(6)
+    for name in ("gmm", "svm", "gan"):
+        keep(run, name, items=judged_recordings(scores).assign(unit=["u", "v", "w", "x", "y", "z"]),
+             calibration={**CALIBRATION, "judged_by": "recording"})
+    pairs = compared_pairs(load_results(run))
+    assert pairs[["first", "second"]].to_numpy().tolist() == [["svm", "gmm"], ["svm", "gan"], ["gmm", "gan"]]
+    assert pairs["difference"].tolist() == [0, 0, 0]
+    assert not pairs["distinguishable"].any()
 
 
-def test_a_control_that_could_not_be_had_is_a_dash(tmp_path):
+def test_how_much_sound_there_is(tmp_path):
     run = open_run(tmp_path)
-    keep(run, "gmm", controls={"level_auc": 0.5, "mfcc_1_auc": 0.5, "identity_low": np.nan, "identity_high": np.nan})
-    assert readable_summary(summary_table(load_results(run)))["identity"].tolist() == ["–"]
+    windows = join([random_table(4, name="a"), random_table(7, name="b"), random_table(2, label=1, name="c")])
+    keep(run, "gmm", recordings=[recording.facts() for recording in recordings_of(windows)])
+    # a window of 1 s every 0.5 s
+    assert amounts(load_results(run)) == {"normal_s": 2.5 + 4.0, "normal_recordings": 2, "anomalous_s": 1.5,
+                                          "anomalous_recordings": 1}
+
+
+def test_level_responses_come_back_as_tables(tmp_path):
+    run = open_run(tmp_path)
+    keep(run, "gmm")
+    response = level_responses(load_results(run))["GMM"]
+    assert response["gain_db"].tolist() == [-6, 0, 6]
+    assert response["flagged_anomalous"].isna().all()
 
 
 def test_sections_stand_side_by_side(tmp_path):

@@ -4,26 +4,17 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.svm import SVC
-from sounds import as_recording, random_table, recordings_of
+from sounds import random_table, recordings_of
 
-from acoustic_nb.comparison import summary_table
 from acoustic_nb.controls import identity_control, level_control
 from acoustic_nb.detectors import detector_class
-from acoustic_nb.evaluation import evaluate
-from acoustic_nb.events import event_report
-from acoustic_nb.features import extract_features, join
-from acoustic_nb.intervals import auc_interval
+from acoustic_nb.features import join
 from acoustic_nb.judging import make_judge, recording_items, window_items
-from acoustic_nb.rotations import rotate, spread
-from acoustic_nb.sections import means, section_table
 from acoustic_nb.splits import block_split, gap_windows
 from acoustic_nb.synth import demo_pair, machine_sound
-from acoustic_nb.thresholds import calibrate
 from acoustic_nb.units import split_recordings
-from acoustic_nb.verdict import conclusions, reach_verdict
 
 
 def test_level_control_by_hand():
@@ -153,116 +144,6 @@ def test_a_supervised_detector_is_fitted_again_with_normal_recordings_in_the_rol
     assert controls["identity_low"] == controls["identity_high"] == pytest.approx(higher(*judged))
 
 
-def summary_of(recordings, names=("kmeans", "gmm", "svm")):
-    split = split_recordings(extract_features(recordings), recordings)
-    judge = make_judge(split, recordings)
-    results = {}
-    for name in names:
-        detector = detector_class(name)()
-        detector.fit(split.train if detector.supervised else split.train.normal())
-        scores = detector.score(split.test)
-        items = judge(split.test, scores)
-        calibration = calibrate(detector.score(split.calibration), 0.05)
-        results[name] = {
-            "title": name, "supervised": detector.supervised, "seconds": 0.1, "calibration": vars(calibration),
-            "metrics": {**evaluate(items["label"], items["score"], calibration.threshold),
-                        **event_report(split.test, scores > calibration.threshold, {})[1]},
-            "interval": auc_interval(items, judged_by=split.judged_by),
-            "rotations": {"rotations": 1},
-            "sections": {"table": section_table(items).to_dict("records"), "means": means(section_table(items))},
-            "controls": {**level_control(split.test, judge), **identity_control(detector, split, judge)}}
-    return summary_table(results)
-
-
-def test_two_recordings_of_one_process_are_no_evidence():
-    assert reach_verdict(summary_of(demo_pair(0, fault_db=-np.inf)))["kind"] == "no_evidence"
-
-
-def test_a_planted_fault_separates():
-    verdict = reach_verdict(summary_of(demo_pair(0, fault_db=12)))
-    assert verdict["kind"] == "separates"
-    assert "says nothing about other machines" in verdict["text"]
-
-
-def test_half_a_decibel_on_a_steady_hum_is_explained_by_level():
-    rng = np.random.default_rng(0)
-    time_s = np.arange(90 * 16000) / 16000
-    hum = sum(np.sin(2 * np.pi * 50 * k * time_s) / k for k in range(1, 9))
-    pair = [as_recording(10 ** (0.5 * label / 20) * 0.05 * (hum + 0.05 * rng.standard_normal(len(hum))), sample_rate=16000,
-                         label=label, name=name) for label, name in enumerate(("a", "b"))]
-    assert reach_verdict(summary_of(pair))["kind"] == "explained_by_level"
-
-
-def row(**changes):
-    return {"detector": "x", "title": "X", "supervised": False, "roc_auc": 0.9, "roc_auc_low": 0.8, "roc_auc_high": 0.95,
-            "n_eff": 20.0, "identity_high": 0.6, "recall": 0.7, "level_auc": 0.55, "promised": True, "false_alarm_rate": 0.05,
-            "false_alarm_rate_used": 0.05, "judged_by": "window", "events": 0.0, "event_recall": np.nan, "sections": 1,
-            "section_roc_auc_mean": 0.9, **changes}
-
-
-@pytest.mark.parametrize("judged_by", ["window", "recording"])
-@pytest.mark.parametrize(("changes", "kind"), [
-    ({}, "separates"), ({"n_eff": 7.9}, "too_little_data"), ({"roc_auc_low": 0.49}, "no_evidence"),
-    ({"identity_high": 0.91}, "no_evidence"),
-    ({"identity_high": np.nan}, "no_evidence"), ({"level_auc": 0.8}, "explained_by_level"), ({"level_auc": 0.79}, "separates")])
-def test_the_rules_one_by_one(changes, kind, judged_by):
-    verdict = reach_verdict(pd.DataFrame([row(judged_by=judged_by, **changes)]))
-    assert verdict["kind"] == kind
-    assert f"independent {judged_by}s" in verdict["text"]
-    assert "0.900" in verdict["text"]
-    assert "\n" not in verdict["text"]
-
-
-def test_a_supervised_winner_is_called_one():
-    text = reach_verdict(pd.DataFrame([row(title="Y", roc_auc=0.85), row(supervised=True)]))["text"]
-    assert text.startswith("Y tells normal from anomalous here. It reaches ROC AUC 0.850")
-    assert "With other anomalous sound to learn from: X, ROC AUC 0.900" in text
-    alone = reach_verdict(pd.DataFrame([row(title="Y", roc_auc_low=0.4), row(supervised=True)]))["text"]
-    assert alone.startswith("X tells normal from anomalous here")
-    assert "It is supervised" in alone
-    assert "No detector that learns from normal sound alone" in alone
-
-
-def test_what_is_said_reaches_as_far_as_the_split():
-    cut = reach_verdict(pd.DataFrame([row()]))["text"]
-    assert "says nothing about other machines, places or days" in cut
-    whole = reach_verdict(pd.DataFrame([row(judged_by="recording")]))["text"]
-    assert "were not heard in training; this holds for others of the same machines and days" in whole
-    assert "says nothing" not in whole and "window" not in whole
-    little = [reach_verdict(pd.DataFrame([row(judged_by=by, n_eff=3.2)]))["text"] for by in ("window", "recording")]
-    assert "worth 3.2 independent windows per class" in little[0] and "Record longer, of different days" in little[0]
-    assert "worth 3.2 independent recordings per class" in little[1] and "Give more recordings, of different days" in little[1]
-
-
-def test_conclusions_say_what_the_table_says():
-    summary = pd.DataFrame([row(), row(title="Y", roc_auc=0.4, roc_auc_low=0.3, roc_auc_high=0.81, promised=False,
-                                       false_alarm_rate=0.2)])
-    text = conclusions(summary, ["gan (failed: out of luck)"])
-    assert "Missing from this comparison: gan (failed: out of luck)" in text
-    assert "**Y** (learns from normal sound only): ROC AUC 0.400" in text
-    assert "It flags 70% of the anomalous windows and 20% of the normal ones" in text
-    assert "Loudness alone (RMS level) reaches ROC AUC 0.550" in text
-    assert "below chance" in text
-    assert "The intervals of X, Y overlap" in text
-    assert "Y (20.0% instead of 5.0%)" in text
-    assert "aimed at, not promised, for Y:" in text
-    assert "Every window of an anomalous recording counts as anomalous" in text
-
-
-def test_conclusions_of_recordings_speak_of_recordings():
-    text = conclusions(pd.DataFrame([row(judged_by="recording", promised=False)]))
-    assert "It flags 70% of the anomalous recordings and 5% of the normal ones" in text
-    assert "on the same recordings" in text
-    assert "too few independent recordings" in text
-    assert "window" not in text
-
-
-def test_conclusions_count_events_where_they_are_known():
-    text = conclusions(pd.DataFrame([row(events=4.0, event_recall=0.75), row(title="Y", events=4.0, event_recall=0.5)]))
-    assert "- 4 labelled events lie in the test part; found are 75% by X, 50% by Y." in text
-    assert "Every window of an anomalous recording counts" not in text
-
-
 def test_demo_is_seeded_and_its_events_are_where_it_says():
     first, again, other = (demo_pair(seed, normal_s=2.0, anomalous_s=9.0) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first[1].samples, again[1].samples)
@@ -281,62 +162,6 @@ def test_the_machine_hums_at_its_shaft_frequency():
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     frequency_hz = np.fft.rfftfreq(len(sound), 1 / 16000)
     assert frequency_hz[spectrum.argmax()] == pytest.approx(24.5 * (1 - 0.006), rel=0.02)
-
-
-@pytest.mark.parametrize("name", ["kmeans", "svm"])
-def test_rotations_fit_anew_and_leave_the_detector_alone(name):
-    table = join([random_table(240), random_table(120, label=1, name="b", seed=1, shift=1.0)])
-    split = block_split(table)
-    detector = detector_class(name)()
-    detector.fit(split.train if detector.supervised else split.train.normal())
-    before = detector.score(split.test)
-    turns = rotate(detector, table, recordings_of(table), 3)
-    np.testing.assert_array_equal(detector.score(split.test), before)
-    assert turns["rotation"].tolist() == [0, 1, 2]
-    assert turns["test_from_s"].tolist() == [0.0, 40.0, 80.0]
-    # the second one by hand
-    second = block_split(table, rotations=3, rotation=1)
-    by_hand = detector_class(name)().fit(second.train if detector.supervised else second.train.normal())
-    assert turns["roc_auc"][1] == pytest.approx(evaluate(second.test.label, by_hand.score(second.test), 0)["roc_auc"])
-    assert spread(turns)["roc_auc_mean"] == pytest.approx(turns["roc_auc"].mean())
-
-
-def test_one_rotation_is_the_result_at_hand():
-    table = join([random_table(240), random_table(120, label=1, name="b", seed=1, shift=1.0)])
-    split = block_split(table)
-    detector = detector_class("kmeans")().fit(split.train.normal())
-    expected = evaluate(split.test.label, detector.score(split.test), 0)
-    turns = rotate(detector, table, recordings_of(table), 1)
-    assert turns[["roc_auc", "pauc"]].iloc[0].tolist() == [expected["roc_auc"], expected["pauc"]]
-
-
-@pytest.mark.parametrize("name", ["kmeans", "svm"])
-def test_rotations_of_whole_recordings_turn_who_tests(name):
-    table = ten_recordings(shift=0.2)
-    recordings = recordings_of(table)
-    split = split_recordings(table, recordings)
-    detector = detector_class(name)()
-    detector.fit(split.train if detector.supervised else split.train.normal())
-    before = detector.score(split.test)
-    turns = rotate(detector, table, recordings, 5, how="max")
-    assert turns["roc_auc"].tolist() != rotate(detector, table, recordings, 5)["roc_auc"].tolist()
-    np.testing.assert_array_equal(detector.score(split.test), before)
-    assert turns["rotation"].tolist() == [0, 1, 2, 3, 4]
-    # the second by hand: begun at the third of ten normal recordings, a fifth of them, the last two in that order, test
-    second = split_recordings(table, recordings, rotations=5, rotation=1)
-    assert {block.recording for block in second.blocks if block.part == "test" and block.label == 0} == {"n0", "n1"}
-    scores = detector_class(name)().fit(second.train if detector.supervised else second.train.normal()).score(second.test)
-    tested = list(dict.fromkeys(second.test.recording))
-    highest = [scores[second.test.recording == each].max() for each in tested]
-    expected = evaluate([int(each.startswith("x")) for each in tested], highest, 0)
-    assert turns["roc_auc"][1] == pytest.approx(expected["roc_auc"])
-    assert turns["pauc"][1] == pytest.approx(expected["pauc"])
-
-
-def test_no_rotation_is_refused():
-    table = ten_recordings()
-    with pytest.raises(ValueError, match="at least 1, got 0"):
-        rotate(FirstFeature(), table, recordings_of(table), 0)
 
 
 def test_sections_that_differ_are_no_identity():
@@ -369,9 +194,3 @@ def test_a_control_that_cannot_be_had_does_not_stop_the_detector():
     detector = detector_class("svm")().fit(split.train)
     # the test part has three normal clips of one window: one in the role of the anomalous ones, where two are needed
     assert np.isnan(identity_control(detector, split, make_judge(split, recordings))["identity_high"])
-
-
-def test_the_conclusions_say_what_sections_reach_by_themselves():
-    summary = pd.DataFrame([row(roc_auc=0.6, sections=4, section_roc_auc_mean=1.0)])
-    assert "rank all sections together, with one threshold. Section by section, on average: X 1.000." in conclusions(summary)
-    assert "sections" not in conclusions(pd.DataFrame([row()]))

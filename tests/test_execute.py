@@ -301,6 +301,15 @@ def test_only_takes_detectors_and_always_compares(plain):
             parameters.choose_jobs(notebooks, nothing)
 
 
+def test_the_sensitivity_is_run_where_it_is_asked_for():
+    notebooks = dict.fromkeys(("gmm", "svm", "comparison", "sensitivity"))
+    assert list(parameters.choose_jobs(notebooks)) == ["gmm", "svm", "comparison"]
+    assert list(parameters.choose_jobs(notebooks, sensitivity=True)) == list(notebooks)
+    assert list(parameters.choose_jobs(notebooks, ["svm", "sensitivity"])) == ["svm", "comparison", "sensitivity"]
+    assert list(parameters.choose_jobs(notebooks, ["sensitivity"])) == ["sensitivity"]
+    assert list(parameters.choose_jobs(notebooks, ["svm"], sensitivity=True)) == ["svm", "comparison", "sensitivity"]
+
+
 def bad_load(*arguments):
     raise ValueError("too short")
 

@@ -12,7 +12,16 @@ from sounds import RECORDINGS, as_recording, needs_recordings, noise, random_tab
 
 from acoustic_nb.audio import load_recording, resampled
 from acoustic_nb.feature_cache import cached_features
-from acoustic_nb.features import COLUMNS, contrast_bands, extract_features, join, window_starts, window_table
+from acoustic_nb.features import (
+    COLUMNS,
+    changed_features,
+    check_features,
+    contrast_bands,
+    extract_features,
+    join,
+    window_starts,
+    window_table,
+)
 from acoustic_nb.stretches import Event
 
 
@@ -261,6 +270,156 @@ def test_parts_channels_and_rates_of_one_file_do_not_share(tmp_path):
     for number, kind in enumerate(kinds, 1):
         np.testing.assert_array_equal(cached_features([kind], tmp_path / "features").values, extract_features([kind]).values)
         assert len(list((tmp_path / "features").iterdir())) == number
+
+
+# Level
+
+def machine(duration_s=4.0, **more):
+    """A tone in noise: every feature has something to say."""
+    return noise(duration_s, **more) + sine(440, duration_s=duration_s, amplitude=0.2)
+
+
+def at_gain(sound, gain_db):
+    return (10 ** (gain_db / 20) * sound).astype(np.float32)
+
+
+@pytest.mark.parametrize("gain_db", [-20, -0.5, 0.5, 6])
+def test_a_gain_moves_the_first_mfcc_alone_and_by_its_closed_form(gain_db):
+    # all 128 mel bands rise by the gain, and the first row of the orthonormal DCT of 128 values is 1 / sqrt(128): 128 / sqrt(128)
+    before, after = (extract_features([as_recording(at_gain(machine(), g))]) for g in (0, gain_db))
+    expected = before.values.copy()
+    expected[:, 0] += gain_db * np.sqrt(128)
+    np.testing.assert_allclose(after.values, expected, rtol=1e-5, atol=2e-4)
+    np.testing.assert_allclose(after.level_db, before.level_db + gain_db, atol=1e-4)
+
+
+@pytest.mark.parametrize("gain_db", [-20, -0.5, 0.5, 6])
+def test_without_level_a_gain_moves_nothing(gain_db):
+    before, after = (extract_features([as_recording(at_gain(machine(), g))], level="removed") for g in (0, gain_db))
+    np.testing.assert_allclose(after.values, before.values, rtol=1e-5, atol=2e-4)
+    np.testing.assert_allclose(after.level_db, before.level_db + gain_db, atol=1e-4)  # known, though no feature
+
+
+def test_without_level_is_librosa_on_windows_at_an_rms_of_a_tenth():
+    sound = np.concatenate([machine(1.5), at_gain(noise(1.5, seed=1), -30)])
+    table = extract_features([as_recording(sound)], level="removed")
+    assert table.level == "removed"
+    for start_s, values in zip(table.start_s, table.values, strict=True):
+        window = sound[round(start_s * 22050):][:22050].astype(np.float64)
+        expected = librosa_alone((0.1 * window / np.sqrt(np.mean(window**2))).astype(np.float32), 22050)
+        np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-3)
+
+
+def test_without_level_a_drift_from_window_to_window_is_gone_and_a_change_inside_a_window_is_not():
+    sound, second = machine(), 22050
+    drifting = np.concatenate([at_gain(sound[k * second:(k + 1) * second], 3 * k) for k in range(4)])
+    louder_inside = np.concatenate([at_gain(sound[k * second // 2:(k + 1) * second // 2], 6 * (k % 2)) for k in range(8)])
+    steady, drift, inside = (extract_features([as_recording(each)], hop_s=1.0, level="removed")
+                             for each in (sound, drifting, louder_inside))
+    np.testing.assert_allclose(drift.values, steady.values, rtol=1e-5, atol=2e-4)
+    np.testing.assert_allclose(drift.level_db - steady.level_db, [0, 3, 6, 9], atol=1e-4)
+    # half of the frames 6 dB louder than the other: in dB their mean lies below the level of the window as a whole
+    quieter_db = 10 * np.log10((1 + 10 ** 0.6) / 2) - 3
+    moved = column(inside, "mfcc_1") - column(steady, "mfcc_1")
+    np.testing.assert_allclose(moved, -quieter_db * np.sqrt(128), rtol=0.15)
+
+
+@pytest.mark.parametrize("amplitude", [0, 1e-7])
+def test_silence_stays_silence(amplitude):
+    silent = [as_recording(noise(amplitude=amplitude))]  # an RMS of 1e-7 is -140 dBFS
+    kept, removed = extract_features(silent), extract_features(silent, level="removed")
+    np.testing.assert_array_equal(removed.values, kept.values)
+    assert (removed.level_db == -120).all()
+    # 10 dB above the floor of -120 is sound
+    faint, loud = (extract_features([as_recording(noise(amplitude=each))], level="removed") for each in (10 ** (-110 / 20), 0.1))
+    np.testing.assert_allclose(faint.values, loud.values, rtol=1e-5, atol=2e-4)
+
+
+def test_a_short_clip_is_brought_to_the_level_of_what_there_is():
+    clip = machine()[:5000]
+    loud, soft = (extract_features([as_recording(at_gain(clip, g))], level="removed") for g in (0, -12))
+    np.testing.assert_allclose(soft.values, loud.values, rtol=1e-5, atol=2e-4)
+    np.testing.assert_allclose(soft.values[0], librosa_alone(0.1 * clip / np.sqrt(np.mean(clip**2)), 22050), rtol=1e-5, atol=1e-3)
+
+
+def test_tables_with_and_without_level_do_not_mix():
+    kept, removed = (extract_features([as_recording(noise())], level=level) for level in ("kept", "removed"))
+    assert (kept.level, removed.take([0]).level, join([removed, removed]).level) == ("kept", "removed", "removed")
+    with pytest.raises(ValueError, match="tables differ in level: kept and removed; extract them with the same settings"):
+        join([kept, removed])
+
+
+def test_the_cache_keeps_levels_apart(tmp_path):
+    recordings = [as_recording(machine())]
+    for _ in range(2):
+        for level in ("kept", "removed"):
+            table = cached_features(recordings, tmp_path, level=level)
+            assert table.level == level
+            np.testing.assert_array_equal(table.values, extract_features(recordings, level=level).values)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_handling_of_level_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="level is kept or removed, got 'blind'; removed makes the features blind to loudness"):
+        extract_features([as_recording(noise())], level="blind")
+    with pytest.raises(ValueError, match="level is kept or removed"):
+        cached_features([as_recording(noise())], tmp_path, level="")
+    with pytest.raises(ValueError, match="n_mfcc must be 1 to 128"):
+        check_features(n_mfcc=129, level="kept")
+    check_features(n_mfcc=128, level="removed")
+
+
+# The same windows, changed
+
+def as_it_is(sound, row):
+    return sound
+
+
+@pytest.mark.parametrize("level", ["kept", "removed"])
+@pytest.mark.parametrize(("sample_rate", "settings"), [(22050, {}), (11025, {"window_s": 0.7, "hop_s": 0.3, "n_mfcc": 5})])
+def test_without_a_change_the_values_are_the_very_same(sample_rate, settings, level):
+    # 0.7 s at 11025 Hz are 7717.5 samples: every window has as many as in extract_features, wherever it begins
+    recordings = [as_recording(noise(seconds, sample_rate=sample_rate), sample_rate=sample_rate, name=name, **more)
+                  for name, seconds, more in (("whole", 4.0, {}), ("part", 3.0, {"start_s": 1.7, "label": 1}), ("short", 0.5, {}))]
+    table = extract_features(recordings, level=level, **settings)
+    rows = np.random.default_rng(0).permutation(len(table))[:-3]
+    for windows, given in ((table, recordings), (table.take(rows), recordings[::-1])):
+        again = changed_features(windows.with_values(np.zeros_like(windows.values)), given, as_it_is)
+        for name in (*COLUMNS, "feature_names", "window_s", "hop_s", "sample_rate", "level"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(windows, name))
+
+
+def test_the_windows_of_a_resampled_part_of_a_file_are_found_again(tmp_path):
+    soundfile.write(tmp_path / "a.wav", noise(6.0), 22050, subtype="FLOAT")
+    part = resampled(load_recording(tmp_path / "a.wav", start_s=1.7, end_s=4.913), 16000)
+    table = extract_features([part])
+    np.testing.assert_array_equal(changed_features(table, [part], as_it_is).values, table.values)
+
+
+def test_a_change_is_made_to_the_window_that_it_is_meant_for():
+    sound = machine()
+    table = extract_features([as_recording(sound)]).take([5, 0, 2])
+    gains_db = [0, 6, -3]
+    changed = changed_features(table, [as_recording(sound), as_recording(noise(), name="not asked for")],
+                               lambda window, row: at_gain(window, gains_db[row]))
+    np.testing.assert_allclose(changed.level_db, table.level_db + gains_db, atol=1e-4)
+    np.testing.assert_allclose(column(changed, "mfcc_1") - column(table, "mfcc_1"), np.sqrt(128) * np.array(gains_db), atol=1e-3)
+    for row, start_s in enumerate([2.5, 0.0, 1.0]):
+        window = sound[round(start_s * 22050):][:22050]
+        np.testing.assert_allclose(changed.values[row], librosa_alone(at_gain(window, gains_db[row]), 22050), rtol=1e-5, atol=1e-3)
+
+
+def test_a_change_is_made_before_level_is_removed():
+    table = extract_features([as_recording(machine())], level="removed")
+    changed = changed_features(table, [as_recording(machine())], lambda window, row: at_gain(window, 6))
+    np.testing.assert_allclose(changed.values, table.values, rtol=1e-5, atol=2e-4)
+    np.testing.assert_allclose(changed.level_db, table.level_db + 6, atol=1e-4)
+
+
+def test_windows_of_an_unknown_recording_are_refused():
+    table = extract_features([as_recording(noise())])
+    with pytest.raises(ValueError, match="windows of sound, but no recording of that name; give the one that they are of"):
+        changed_features(table, [as_recording(noise(), name="other")], as_it_is)
 
 
 # The cache

@@ -10,9 +10,9 @@ from acoustic_nb.detectors import DETECTORS
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
-DETECTOR_PATHS = PATHS[:-1]
-SHARED_PARAMETERS = ["normal", "anomalous", "dataset", "machine", "channel", "sample_rate", "window_s", "hop_s", "n_mfcc",
-                     "clip_score", "false_alarm_rate", "rotations", "seed", "run_dir"]
+DETECTOR_PATHS, COMPARISON, SENSITIVITY = PATHS[:-2], PATHS[-2], PATHS[-1]
+SHARED_PARAMETERS = ["normal", "anomalous", "dataset", "machine", "channel", "sample_rate", "window_s", "hop_s", "n_mfcc", "level",
+                     "clip_score", "false_alarm_rate", "rotations", "seed", "seeds", "run_dir"]
 
 
 def cells(path, kind="code"):
@@ -23,9 +23,9 @@ def parameters(path):
     return next(cell for cell in cells(path) if "parameters" in cell.metadata.get("tags", []))
 
 
-def test_one_notebook_per_detector_and_one_that_compares():
-    assert [path.stem.split("_", 1)[1] for path in PATHS] == [*DETECTORS, "comparison"]
-    assert [path.stem[:2] for path in PATHS] == [f"{k:02d}" for k in range(1, 8)]
+def test_one_notebook_per_detector_one_that_compares_and_one_that_looks_for_faint_events():
+    assert [path.stem.split("_", 1)[1] for path in PATHS] == [*DETECTORS, "comparison", "sensitivity"]
+    assert [path.stem[:2] for path in PATHS] == [f"{k:02d}" for k in range(1, 9)]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -46,7 +46,8 @@ def test_thin_and_explained(path):
     for cell in cells(path):
         tree = ast.parse(cell.source)
         assert not any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.For | ast.While | ast.Try) for node in ast.walk(tree))
-        assert len(cell.source.splitlines()) <= (20 if "parameters" in cell.metadata.get("tags", []) else 17)
+        imports = sum(node.end_lineno - node.lineno + 1 for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+        assert len(cell.source.splitlines()) - imports <= (22 if "parameters" in cell.metadata.get("tags", []) else 17)
     assert notebook.cells[0].source.startswith("# ")
 
 
@@ -65,6 +66,12 @@ def test_shared_parameters_come_first(path):
     assert names[:len(SHARED_PARAMETERS)] == SHARED_PARAMETERS
     first = parameters(DETECTOR_PATHS[0]).source.splitlines()
     assert parameters(path).source.splitlines()[:len(SHARED_PARAMETERS)] == first[:len(SHARED_PARAMETERS)]
+
+
+def test_the_sensitivity_takes_the_sound_and_the_cut_like_the_detectors():
+    lines = parameters(SENSITIVITY).source.splitlines()
+    assert [line for line in parameters(DETECTOR_PATHS[0]).source.splitlines()[:len(SHARED_PARAMETERS)]
+            if line.partition(":")[0] not in ("rotations", "seeds")] == lines[:len(SHARED_PARAMETERS) - 2]
 
 
 @pytest.mark.parametrize("path", DETECTOR_PATHS[1:], ids=lambda path: path.stem)
@@ -91,6 +98,6 @@ def test_every_notebook_fits_its_own_detector_in_sight(path):
 
 
 def test_the_comparison_fits_nothing():
-    source = "\n".join(cell.source for cell in cells(PATHS[-1]))
+    source = "\n".join(cell.source for cell in cells(COMPARISON))
     assert ".fit(" not in source
     assert "detectors import" not in source

@@ -323,7 +323,7 @@ def test_why_there_is_no_verdict(run, status, reason):
     ("separates", "tells these recordings apart"), ("explained_by_level", "level alone"),
     ("no_evidence", "No evidence"), ("too_little_data", "Too little sound")])
 def test_the_verdict_is_the_first_thing(run, kind, label):
-    run.save_comparison(summary=pd.DataFrame([row("gmm", 0.9)]), figures={},
+    run.save_comparison(summary=pd.DataFrame([row("gmm", 0.9)]), pairs=pd.DataFrame(), figures={},
                         verdict={"kind": kind, "text": "It is <so> (AUC 0.9, 95 % interval). No more."})
     finish(run, "comparison", "07_comparison")
     verdict = index(run).find("main").find("section")
@@ -347,7 +347,7 @@ def test_failures_come_before_results(run):
 
 def test_the_table_keeps_supervised_apart_and_sorts_each(run):
     rows = [row("gan", np.nan, recall=np.nan), row("svm", 0.99, supervised=True), row("kmeans", 0.71), row("gmm", 0.85)]
-    run.save_comparison(summary=pd.DataFrame(rows), verdict={"kind": "separates", "text": "x"}, figures={})
+    run.save_comparison(summary=pd.DataFrame(rows), pairs=pd.DataFrame(), verdict={"kind": "separates", "text": "x"}, figures={})
     finish(run, "gmm", "04_gmm")
     groups = index(run).find(class_="results").find_all("tbody")
     names = [[cell.get_text() for cell in group.find_all("th", scope="row")] for group in groups]
@@ -363,7 +363,7 @@ def test_the_table_keeps_supervised_apart_and_sorts_each(run):
 def test_interval_controls_and_a_rate_that_could_not_be_had(run):
     one = row("gmm", 0.85, roc_auc_low=0.61, roc_auc_high=0.95, n_eff=5.2, identity_high=0.66, level_auc=0.52,
               false_alarm_rate_used=0.1)
-    run.save_comparison(summary=pd.DataFrame([one]), verdict={"kind": "separates", "text": "x"}, figures={})
+    run.save_comparison(summary=pd.DataFrame([one]), pairs=pd.DataFrame(), verdict={"kind": "separates", "text": "x"}, figures={})
     words = " ".join(index(run).find(class_="results").find("tbody").get_text(" ").split())
     for part in ("0.61 to 0.95", "too little independent data", "0.66", "0.52", "5.0 % → 8.3 %", "10.0 % at best"):
         assert part in words

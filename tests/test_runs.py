@@ -140,7 +140,7 @@ def test_the_comparison_comes_back(tmp_path):
     run = open_run(tmp_path)
     assert run.summary() is None and run.verdict() is None
     summary = pd.DataFrame({"detector": ["gmm", "svm"], "roc_auc": [0.1 * 3, np.nan]})
-    run.save_comparison(summary=summary, verdict={"kind": "no_evidence", "text": "ä"}, figures={"roc": Figure()})
+    run.save_comparison(summary=summary, pairs=summary, verdict={"kind": "no_evidence", "text": "ä"}, figures={"roc": Figure()})
     pd.testing.assert_frame_equal(run.summary(), summary, check_dtype=False, check_exact=True)
     assert run.verdict() == {"kind": "no_evidence", "text": "ä"}
     assert json.loads((tmp_path / "comparison" / "verdict.json").read_text(encoding="utf-8"))["text"] == "ä"

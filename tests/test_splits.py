@@ -130,6 +130,20 @@ def test_one_class_alone_is_refused():
         block_split(random_table(100))
 
 
+def test_other_windows_come_in_the_units_of_the_split():
+    table = two_recordings(shift=2.0)
+    split = block_split(table)
+    rows = [3, 200, 0]
+    of_split = split.standardise(table.take(rows))
+    train = table.values[:56]  # the normal training windows
+    np.testing.assert_allclose(of_split.values, (table.values[rows] - train.mean(axis=0)) / train.std(axis=0))
+    assert of_split.recording.tolist() == ["normal", "anomalous", "normal"]
+    # what the test part was made of gives the test part
+    raw = table.take([np.flatnonzero((table.recording == name) & (table.start_s == start_s))[0]
+                      for name, start_s in zip(split.test.recording, split.test.start_s, strict=True)])
+    np.testing.assert_array_equal(split.standardise(raw).values, split.test.values)
+
+
 def test_order_of_rows_does_not_matter():
     table = two_recordings()
     shuffled = table.take(np.random.default_rng(0).permutation(len(table)))

@@ -27,15 +27,22 @@ ALLOWED = {
     "parts": {"audio"}, "units": {"audio", "features", "parts", "splits", "stretches"},
     # scores and what they are worth
     "thresholds": set(), "evaluation": set(), "clips": set(), "sections": {"evaluation"}, "events": {"stretches"},
-    "intervals": {"evaluation", "thresholds"}, "judging": {"clips", "parts"}, "controls": {"detectors", "features", "splits"},
-    "rotations": {"evaluation", "judging", "units"},
+    "dependence": {"thresholds"}, "intervals": {"dependence", "evaluation"}, "weighted": {"evaluation"},
+    "bootstrap": {"dependence", "evaluation", "weighted"}, "paired": {"dependence", "evaluation"},
+    "judging": {"clips", "parts"}, "controls": {"detectors", "features", "splits"}, "chance": {"evaluation"},
+    "leakage": {"detectors"}, "level_shifts": {"feature_cache", "features", "progress"},
+    "rotations": {"evaluation", "judging", "thresholds", "units"}, "seeds": {"evaluation"},
     "left_out": {"detectors", "evaluation", "judging", "rotations", "splits", "units"},
-    "plots": {"audio"}, "players": set(), "comparison": {"detectors"}, "verdict": {"intervals"},
+    "event_sounds": {"synth"}, "mixtures": {"audio", "event_sounds", "features", "stretches"},
+    "sensitivity": {"mixtures", "stretches"}, "refits": {"detectors", "progress", "rotations"},
+    # for people
+    "plots": {"audio"}, "trust_plots": {"plots"}, "players": set(), "tables": set(), "comparison": {"detectors", "paired"},
+    "wording": {"intervals"}, "verdict": {"intervals", "wording"}, "conclusions": {"verdict", "wording"},
     # runs
     "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},
     "worker": {"parameters", "report", "runs"},
-    "execute": {"catalogue", "clips", "datasets", "feature_cache", "index_page", "inputs", "machine", "parameters", "progress",
-                "runs", "thresholds", "units"},
+    "execute": {"catalogue", "clips", "datasets", "feature_cache", "features", "index_page", "inputs", "level_shifts", "machine",
+                "parameters", "progress", "runs", "seeds", "thresholds", "units"},
     "machines": {"execute", "pages", "runs", "sections"},
     "cli": {"catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runs", "units"},
 }

@@ -1,9 +1,13 @@
 """Thresholds: ranks counted by hand, and what they realise on simulated windows."""
 
-import numpy as np
-import pytest
+from dataclasses import asdict
 
-from acoustic_nb.thresholds import autocorrelation, calibrate, effective_size, p_values
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from acoustic_nb.thresholds import autocorrelation, calibrate, carried_size, effective_size, p_values, rate_range, smallest_promise
 
 
 @pytest.mark.parametrize(("n", "rate", "rank"), [(19, 0.05, 19), (20, 0.05, 20), (39, 0.05, 38), (99, 0.05, 95), (9, 0.1, 9),
@@ -22,14 +26,80 @@ def test_too_few_windows_use_the_smallest_rate_and_say_so():
     assert "5.0% was wanted, which needs at least 19 calibration windows" in str(calibration)
 
 
-def test_promised_only_where_the_effective_size_carries_it():
-    rng = np.random.default_rng(0)
-    independent = rng.standard_normal(60)
-    walk = np.repeat(rng.standard_normal(6), 10)
+def test_promised_only_where_the_calibration_carries_it():
+    independent, walk = np.tile([1.0, -1.0, 2.0, -2.0], 15), np.repeat([3.0, 1.0, 5.0, 2.0, 4.0, 0.0], 10)
     assert calibrate(independent, 0.05).promised
-    assert "promised (60" in str(calibrate(independent, 0.05))
+    assert "promised (60 calibration windows, worth about 60 independent ones)" in str(calibrate(independent, 0.05))
     assert not calibrate(walk, 0.05).promised
     assert "aimed at, not promised" in str(calibrate(walk, 0.05))
+    assert "smallest" not in str(calibrate(independent, 0.05))
+
+
+def test_what_a_promise_can_count_on_by_hand():
+    # deviations -1, 0, 1, 0, 0: r = 1/5, one standard error sqrt(0.96 / 5) more is 0.638178: 5 (0.361822 / 1.638178)^2
+    assert carried_size([1, 2, 3, 2, 2]) == pytest.approx(5 * (0.361822 / 1.638178) ** 2, rel=1e-5)
+    assert carried_size(np.tile([0.0, 1.0], 50)) == 100  # neighbours that differ more than strangers are not worth more than n
+    assert carried_size(np.ones(40)) == pytest.approx(40 * (0.03 / 1.97) ** 2)
+    assert carried_size([1.0]) > 0
+
+
+def test_what_could_be_promised_is_said():
+    # n_eff 5 * 0.8 / 1.2 = 3.3; carried 0.24391: 1 / 1.24391 = 80.4 %, and 1 / 0.5 - 1 = 1 is 4.1 times as much
+    said = str(calibrate([1, 2, 3, 2, 2], 0.5))
+    assert "not promised (5 calibration windows, worth about 3 independent ones); a promise can count on 0 of them: " in said
+    assert said.endswith("80.4% is the smallest rate that could be promised here, about 4.1 times as much calibration sound would "
+                         "promise 50.0%")
+    assert "more than 20 times as much calibration sound" in str(calibrate(np.ones(40), 0.05))
+    few = str(calibrate(np.arange(9.0), 0.1, units=list("aabbccddd")))  # 81 / 21 = 3.86 units; 1 / 4.86; 9 / 3.86
+    assert few.endswith("a promise can count on 4 of them: 20.6% is the smallest rate that could be promised here, about 2.3 times "
+                        "as many calibration recordings would promise 10.0%")
+
+
+def test_what_is_stored_keeps_its_keys():
+    stored = asdict(calibrate(range(20), 0.05))
+    assert list(stored) == ["threshold", "wanted_rate", "used_rate", "n", "n_eff", "promised", "carried", "judged_by"]
+    assert {type(value) for value in stored.values()} == {float, int, bool, str}
+
+
+def test_smallest_promise_is_the_rate_of_the_highest_of_n_eff():
+    assert [smallest_promise(n) for n in (0, 1, 19, 99)] == [1.0, 0.5, 0.05, 0.01]
+
+
+@pytest.mark.parametrize(("n", "rate", "k"), [(19, 0.05, 19), (39, 0.05, 38), (60, 0.1, 55), (8, 0.05, 8)])
+def test_the_range_of_the_true_rate_is_the_closed_form(n, rate, k):
+    calibration = calibrate(np.arange(n), rate, units=range(n))
+    assert rate_range(calibration) == pytest.approx(stats.beta(n + 1 - k, k).ppf([0.025, 0.975]))
+    assert rate_range(calibration, 0.5) == pytest.approx(stats.beta(n + 1 - k, k).ppf([0.25, 0.75]))
+
+
+def test_the_range_of_the_highest_of_n_by_hand():
+    # the rate above the highest of 19 is below x with probability 1 - (1 - x)^19
+    low, high = rate_range(calibrate(range(19), 0.05, units=range(19)))
+    assert (low, high) == pytest.approx((1 - 0.975 ** (1 / 19), 1 - 0.025 ** (1 / 19)))
+
+
+def test_the_range_is_wider_for_fewer_units_around_the_same_rate():
+    many, few = (calibrate(np.arange(40), 0.1, units=np.arange(40) // each) for each in (1, 4))
+    (low, high), (lower, higher) = rate_range(many), rate_range(few)
+    assert 0 < lower < low < 0.1 < high < higher < 1
+    # k = 37 of 40 is 37/41 of the way up: of 10 units, 11 * 37/41
+    assert (lower, higher) == pytest.approx(stats.beta(11 * 4 / 41, 11 * 37 / 41).ppf([0.025, 0.975]))
+
+
+@pytest.mark.parametrize("n", [19, 50])
+def test_the_range_holds_the_true_rate_of_independent_scores(n):
+    rng, inside = np.random.default_rng(3), []
+    for scores in rng.standard_normal((2000, n)):
+        calibration = calibrate(scores, 0.1, units=range(n))
+        low, high = rate_range(calibration, 0.9)
+        inside.append(low <= stats.norm.sf(calibration.threshold) <= high)
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, float("nan")])
+def test_a_confidence_is_a_share(confidence):
+    with pytest.raises(ValueError, match=r"confidence is a share between 0 and 1, such as 0\.95, got"):
+        rate_range(calibrate(range(19), 0.05), confidence)
 
 
 @pytest.mark.parametrize("n", [19, 50])
@@ -113,14 +183,22 @@ def test_autocorrelation_is_found_in_pieces(n_each):
 
 
 def test_recordings_are_counted_by_their_units():
-    scores = np.arange(9.0)  # windows that rise like this would be worth next to nothing
-    many, few = calibrate(scores, 0.2, units=list("aabbcdddd")), calibrate(scores, 0.2, units=list("aabbccccc"))
-    assert (many.n, many.n_eff, many.judged_by) == (9, 4.0, "recording")
+    scores = np.arange(8.0)  # windows that rise like this would be worth next to nothing
+    many, few = calibrate(scores, 0.2, units=list("aabbccdd")), calibrate(scores, 0.2, units=list("aaabbbcc"))
+    assert (many.n, many.n_eff, many.carried, many.judged_by) == (8, 4.0, 4.0, "recording")
     assert many.promised and not few.promised  # 1 / 0.2 - 1 = 4 units are needed
-    assert many.threshold == few.threshold == calibrate(scores, 0.2).threshold == 7.0  # k = ceil(10 * 0.8) = 8
-    assert "is promised (9 calibration recordings, worth about 4 independent" in str(many)
-    assert "aimed at, not promised (9 calibration recordings, worth about 3" in str(few)
-    alone = calibrate(scores, 0.05, units=list("abcdefghi"))
+    assert many.threshold == few.threshold == calibrate(scores, 0.2).threshold == 7.0  # k = ceil(9 * 0.8) = 8
+    assert "is promised (8 calibration recordings, worth about 4 independent" in str(many)
+    assert "aimed at, not promised (8 calibration recordings, worth about 3" in str(few)
+    alone = calibrate(scores, 0.05, units=list("abcdefgh"))
+    assert alone.n_eff == 8
     assert "5.0% was wanted, which needs at least 19 calibration recordings" in str(alone)
     assert calibrate(scores, 0.2).judged_by == "window"
     assert calibrate(scores, 0.2).n_eff < 1
+
+
+def test_a_large_unit_makes_the_others_count_for_less():
+    # sizes 4, 1, 1, 1, 1: 8^2 / (16 + 4) = 3.2 instead of 5 units, which would have carried 20 %
+    calibration = calibrate(np.arange(8.0), 0.2, units=pd.Series(list("aaaabcde")))
+    assert calibration.n_eff == pytest.approx(3.2)
+    assert not calibration.promised

@@ -53,6 +53,11 @@ class Detector(Protocol):
         """How much each feature adds to a window's score in this model's own terms, shape (n_windows, n_features)."""
 
 
+def kept_settings(detector):
+    """The settings of a detector, ``{name: value}``: what ``__init__`` took, without what ``fit`` has learned."""
+    return {name: value for name, value in vars(detector).items() if not name.endswith("_")}
+
+
 def training_values(detector, windows, *, at_least):
     """The feature values that a detector may learn from, checked; shape (n_windows, n_features).
 

@@ -1,0 +1,204 @@
+"""Verdict and conclusions: each sentence follows from the numbers, by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from acoustic_nb.conclusions import conclusions
+from acoustic_nb.verdict import reach_verdict
+from acoustic_nb.wording import more_sound
+
+TWO_RECORDINGS = {"normal_s": 120.0, "anomalous_s": 90.0, "normal_recordings": 1, "anomalous_recordings": 1}
+CLIPS = {"normal_s": 300.0, "anomalous_s": 100.0, "normal_recordings": 30, "anomalous_recordings": 10}
+
+
+def row(**changes):
+    title = changes.get("title", "X")
+    return {"detector": title.lower(), "title": title, "supervised": False, "level": "kept", "judged_by": "window",
+            "roc_auc": 0.9, "roc_auc_low": 0.8, "roc_auc_high": 0.95, "n_eff": 20.0, "identity_high": 0.6, "level_auc": 0.55,
+            "mfcc_1_auc": 0.58, "chance_p": np.nan, "recall": 0.7, "promised": True, "false_alarm_rate": 0.05,
+            "false_alarm_rate_low": 0.01, "false_alarm_rate_used": 0.05, "random_split_auc": np.nan, "random_split_shared": np.nan,
+            "rotations": 1, "roc_auc_min": 0.9, "roc_auc_max": 0.9, "seeds": 1, "seed_roc_auc_min": 0.9, "seed_roc_auc_max": 0.9,
+            "events": 0.0, "event_recall": np.nan, "sections": 1, "section_roc_auc_mean": 0.9, **changes}
+
+
+def pair(first="x", second="y", **changes):
+    return {"first": first, "second": second, "difference": 0.05, "low": -0.05, "high": 0.15, "p": 0.3, "p_holm": 0.6,
+            "distinguishable": False, "more_times": 3.0, **changes}
+
+
+def verdict_of(*rows, pairs=(), amounts=TWO_RECORDINGS):
+    columns = list(pair())
+    return reach_verdict(pd.DataFrame(rows), pd.DataFrame(list(pairs), columns=columns), amounts)
+
+
+def concluded(*rows, pairs=(), failed=()):
+    return conclusions(pd.DataFrame(rows), pd.DataFrame(list(pairs), columns=list(pair())), failed)
+
+
+@pytest.mark.parametrize("judged_by", ["window", "recording"])
+@pytest.mark.parametrize(("changes", "kind"), [
+    ({}, "separates"), ({"n_eff": 7.9}, "too_little_data"), ({"n_eff": 8.0}, "separates"), ({"roc_auc_low": 0.49}, "no_evidence"),
+    ({"identity_high": 0.91}, "no_evidence"), ({"identity_high": np.nan}, "no_evidence"),
+    ({"level_auc": 0.8}, "explained_by_level"), ({"level_auc": 0.79}, "separates"),
+    ({"level_auc": 0.99, "level": "removed"}, "separates"),  # loudness was taken from the features
+    ({"chance_p": 0.05}, "separates"), ({"chance_p": 0.06}, "no_evidence")])
+def test_the_rules_one_by_one(changes, kind, judged_by):
+    verdict = verdict_of(row(judged_by=judged_by, **changes))
+    assert verdict["kind"] == kind
+    assert set(verdict) == {"kind", "text"}
+    plain, figures = verdict["text"].split("In figures: ")
+    assert f"independent {judged_by}s per class" in figures
+    assert "ROC AUC 0.900" in figures
+    assert "0.9" not in plain and "AUC" not in plain  # plain language first, figures second
+    assert "\n" not in verdict["text"]
+
+
+def test_what_separates_and_how_surely():
+    assert verdict_of(row())["text"].startswith(
+        "X tells normal from anomalous here, clearly. It does so better than loudness alone, and better than it tells normal sound "
+        "from other normal sound. No other control speaks against it.")
+    assert "here, better than chance, though how much better is uncertain." in verdict_of(row(roc_auc_low=0.74))["text"]
+    assert "The features were blind to level, and it does so better than it" in verdict_of(row(level="removed"))["text"]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), [
+    ({"mfcc_1_auc": 0.9}, "the first MFCC by itself, which follows the level, reaches as much"),
+    ({"false_alarm_rate_low": 0.051}, "its false alarms are more than were aimed at, beyond what chance explains"),
+    ({"rotations": 3, "roc_auc_min": 0.5}, "on another cut of the normal sound it is no better than chance"),
+    ({"seeds": 3, "seed_roc_auc_min": 0.4}, "with another seed it is no better than chance")])
+def test_what_speaks_against_it(changes, sentence):
+    assert f"Against it speaks that {sentence}." in verdict_of(row(**changes))["text"]
+    assert sentence not in verdict_of(row())["text"]
+
+
+def test_a_supervised_winner_is_called_one():
+    text = verdict_of(row(title="Y", roc_auc=0.85), row(supervised=True))["text"]
+    assert text.startswith("Y tells normal from anomalous here")
+    assert "X, which has heard other anomalous sound, does too." in text
+    alone = verdict_of(row(title="Y", roc_auc_low=0.4), row(supervised=True))["text"]
+    assert alone.startswith("X tells normal from anomalous here")
+    assert "It is supervised, it has heard other anomalous sound of this data set; no detector that learns from normal" in alone
+
+
+def test_the_two_best_and_what_would_separate_them():
+    rows = row(), row(title="Y", roc_auc=0.85), row(title="Z", roc_auc=0.99, supervised=True)
+    text = verdict_of(*rows, pairs=[pair("x", "z"), pair()])["text"]
+    # three times the sound there is: two times 120 s and two times 90 s more
+    assert ("Whether it is better than Y, the next, cannot be said; about 4 minutes more of normal and 3 minutes more of anomalous "
+            "sound would show a difference of this size.") in text
+    assert "against Y a difference of +0.050 (-0.05 to +0.15, p = 0.6 after Holm over all pairs)" in text
+    turned = verdict_of(*rows, pairs=[pair("y", "x", difference=-0.05, low=-0.15, high=0.05)])["text"]
+    assert "against Y a difference of +0.050 (-0.05 to +0.15," in turned
+    sure = verdict_of(*rows, pairs=[pair(distinguishable=True, p_holm=0.01)])["text"]
+    assert "It is better than Y, the next, by more than chance." in sure
+    for more_times in (np.inf, 21.0):  # an endless recording is no advice
+        assert "Y, the next, cannot be said." in verdict_of(*rows, pairs=[pair(more_times=more_times)])["text"]
+
+
+def test_how_much_more_to_record():
+    assert more_sound(1.25, TWO_RECORDINGS, "window") == "about 1 minute more of normal and 1 minute more of anomalous sound"
+    assert more_sound(2.0, CLIPS, "recording") == "about 30 more normal and 10 more anomalous recordings"
+    assert more_sound(1.0, CLIPS, "recording") is None
+    assert more_sound(20.1, CLIPS, "window") is None
+
+
+def test_too_little_data_says_how_much_is_missing():
+    text = verdict_of(row(n_eff=3.2))["text"]
+    assert "are worth 3.2 independent ones per class at most, and 8 are the least" in text
+    # 8 / 3.2 = 2.5 times as much: 180 s and 135 s more
+    assert "Record about 3 minutes more of normal and 3 minutes more of anomalous sound, by the look of this" in text
+    assert "Record several times as much" in verdict_of(row(n_eff=0.0))["text"]
+    clips = verdict_of(row(n_eff=4.0, judged_by="recording"), amounts=CLIPS)["text"]
+    assert "Record about 30 more normal and 10 more anomalous recordings" in clips
+
+
+def test_no_evidence_says_beyond_what_and_what_next():
+    # 0.1 above chance with a half width of 0.2: (2.8 / 1.96 * 0.2 / 0.1)^2 = 8.2 times as much
+    text = verdict_of(row(roc_auc=0.6, roc_auc_low=0.4, roc_auc_high=0.8))["text"]
+    assert text.startswith("There is no evidence beyond recording identity: no detector is shown")
+    assert ("If what the first in the table reaches is real, about 15 minutes more of normal and 11 minutes more of anomalous "
+            "sound would show it.") in text
+    assert "That there is no difference is not shown either." in text
+    below = verdict_of(row(roc_auc=0.3, roc_auc_low=0.2, roc_auc_high=0.6))["text"]
+    assert "ranks normal sound as the more anomalous" in below
+    assert "Nothing here suggests that more sound of the same kind would help" in below
+    identity = verdict_of(row(identity_high=0.95))["text"]
+    assert "record normal sound on several days next" in identity
+
+
+def test_level_alone_explains():
+    text = verdict_of(row(level_auc=1.0))["text"]
+    assert "level alone explains the result" in text
+    assert "level = removed" in text
+    assert "level alone 1.000" in text
+
+
+def test_what_is_said_reaches_as_far_as_the_split():
+    cut = verdict_of(row())["text"]
+    assert "says nothing about other machines, places or days: one normal recording cannot tell a fault from a different day" in cut
+    several = verdict_of(row(), amounts={**TWO_RECORDINGS, "normal_recordings": 4})["text"]
+    assert "one normal recording" not in several and "with five normal ones some can be kept whole for the test" in several
+    whole = verdict_of(row(judged_by="recording"), amounts=CLIPS)["text"]
+    assert "were not heard in training, so this holds for others of the same machines and days" in whole
+    assert "window" not in whole
+
+
+def test_controls_that_could_not_be_had_are_said():
+    text = verdict_of(row(identity_high=np.nan))["text"]
+    assert "identity control none" in text and "labels could not be permuted" in text
+    assert "0.01 of relabellings reach as much" in verdict_of(row(chance_p=0.01))["text"]
+
+
+def test_conclusions_say_what_the_table_says():
+    second = row(title="Y", roc_auc=0.4, roc_auc_low=0.3, roc_auc_high=0.81, promised=False, false_alarm_rate=0.2,
+                 false_alarm_rate_low=0.1)
+    text = concluded(row(random_split_auc=0.97, random_split_shared=0.91), second, pairs=[pair()],
+                     failed=["gan (failed: out of luck)"])
+    assert "- Missing from this comparison: gan (failed: out of luck)." in text
+    assert "**Y** (learns from normal sound only): ROC AUC 0.400" in text
+    assert "It flags 70% of the anomalous windows and 20% of the normal ones" in text
+    assert "Loudness alone (RMS level) reaches ROC AUC 0.550 on the same windows." in text
+    assert "below chance" in text
+    assert "No difference between two detectors that learn from normal sound alone is more than chance" in text
+    assert "Y (20.0% instead of 5.0%)" in text
+    assert "aimed at, not promised, for Y:" in text
+    assert "would have reported ROC AUC 0.970 for X (here 0.900): 91% of its test windows share sound" in text
+    assert "Every window of an anomalous recording counts as anomalous" in text
+    assert all(line.startswith("- ") for line in text.splitlines())
+
+
+def test_conclusions_name_the_differences_that_are_more_than_chance():
+    rows = row(), row(title="Y"), row(title="Z"), row(title="W", supervised=True)
+    text = concluded(*rows, pairs=[pair(distinguishable=True), pair("x", "z"), pair("x", "w", distinguishable=True),
+                                   pair("y", "z", difference=-0.2, distinguishable=True)])
+    assert "More than chance (paired test, Holm over all pairs) are: X over Y, Z over Y. All other pairs" in text
+    assert "order" not in concluded(row())  # one detector has no order
+
+
+def test_conclusions_show_spreads_where_there_are_any():
+    text = concluded(row(rotations=4, roc_auc_min=0.7, roc_auc_max=0.95, seeds=3, seed_roc_auc_min=0.5),
+                     row(title="Y", rotations=4, roc_auc_min=0.8, roc_auc_max=0.9, seeds=3))
+    assert "Over 4 cuts of the normal sound the ROC AUC goes from 0.70 to 0.95 for X, from 0.80 to 0.90 for Y" in text
+    assert "Over 3 seeds it goes from 0.50 to 0.90 for X; the others do not depend on it" in text
+    assert "seeds" not in concluded(row()) and "cuts" not in concluded(row())
+
+
+def test_conclusions_of_recordings_speak_of_recordings():
+    text = concluded(row(judged_by="recording", promised=False))
+    assert "It flags 70% of the anomalous recordings and 5% of the normal ones" in text
+    assert "on the same recordings" in text
+    assert "too few independent recordings" in text
+    assert "window" not in text
+
+
+def test_conclusions_count_events_where_they_are_known():
+    text = concluded(row(events=4.0, event_recall=0.75), row(title="Y", events=4.0, event_recall=0.5), pairs=[pair()])
+    assert "- 4 labelled events lie in the test part; found are 75% by X, 50% by Y." in text
+    assert "Every window of an anomalous recording counts" not in text
+
+
+def test_the_conclusions_say_what_sections_reach_by_themselves():
+    text = concluded(row(roc_auc=0.6, sections=4, section_roc_auc_mean=1.0))
+    assert "rank all sections together, with one threshold. Section by section, on average: X 1.000." in text
+    assert "sections" not in concluded(row())
