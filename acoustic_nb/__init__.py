@@ -27,7 +27,7 @@ _HOME = {
     "compared_pairs": "comparison", "level_responses": "comparison", "amounts": "comparison", "agreement": "comparison",
     "metrics_table": "tables", "ranking_table": "tables", "alarm_table": "tables", "control_table": "tables",
     "pair_table": "tables",
-    "reach_verdict": "verdict", "conclusions": "conclusions",
+    "reach_verdict": "verdict", "conclusions": "concluding",
     "find_event": "event_sounds", "mix": "mixtures", "mixture_to_hear": "mixtures", "found_shares": "sensitivity",
     "sensitivity_table": "sensitivity", "fit_again": "refits",
     "Run": "runs", "open_run": "runs", "player": "players", "player_gain": "players",

@@ -46,7 +46,8 @@ def write_index(run):
     kind, text = (verdict["kind"], verdict["text"]) if verdict else ("none", _no_verdict(comparison))
     page = environment().get_template("index.html.j2").render(
         run_name=name, date=date, kind=kind, label=VERDICT_LABELS.get(kind, kind),
-        sentences=re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1),
+        sentences=re.split(r"(?<=[.!?])\s+(?=[A-Z])", text.partition(" In figures: ")[0], maxsplit=1),
+        figures=text.partition(" In figures: ")[2],
         failures=[job for job in jobs if job["status"] in FAILED], comparison=comparison,
         skipped=[job for job in jobs if job["status"] == "skipped"],
         waiting=[job for job in jobs if job["status"] not in (*FAILED, "ok", "skipped")],

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+DASH = "\u2060–\u2060"  # at which no line breaks
+
 
 def metrics_table(metrics, calibration, interval, intervals, controls, spreads, leakage):
     """The numbers of one detector.
@@ -99,7 +101,7 @@ def _leakage_rows(leakage, item):
 
 
 def ranking_table(summary):
-    """How well each detector of ``summary_table`` ranks: ROC AUC and what else does not depend on a threshold."""
+    """How well each detector of ``summary_table`` ranks, a column each: what does not depend on a threshold."""
     table = pd.DataFrame({
         "detector": summary["title"], "supervised": np.where(summary["supervised"], "yes", "no"),
         "ROC AUC (95 %)": _with_range(summary, "roc_auc", digits=3),
@@ -109,32 +111,34 @@ def ranking_table(summary):
         "fit in s": summary["seconds"].map("{:.1f}".format)})
     if summary["rotations"].max() > 1:
         table.insert(4, f"{summary['rotations'].max():.0f} rotations", [
-            f"{row.roc_auc_mean:.3f} ({row.roc_auc_min:.2f}–{row.roc_auc_max:.2f})" for row in summary.itertuples()])
+            f"{row.roc_auc_mean:.3f}\u00a0({_range(row.roc_auc_min, row.roc_auc_max)})" for row in summary.itertuples()])
     if summary["seeds"].max() > 1:
         table.insert(4, f"{summary['seeds'].max():.0f} seeds", [
-            f"{row.seed_roc_auc_mean:.3f} ({row.seed_roc_auc_min:.2f}–{row.seed_roc_auc_max:.2f})" for row in summary.itertuples()])
-    return table.set_index("detector")
+            f"{row.seed_roc_auc_mean:.3f}\u00a0({_range(row.seed_roc_auc_min, row.seed_roc_auc_max)})" for row in summary.itertuples()])
+    return table.set_index("detector").T
 
 
 def alarm_table(summary):
-    """What each detector flags at its threshold, all of them made for the same wanted false-alarm rate."""
+    """What each detector flags, a column each; all thresholds were made for the same wanted false-alarm rate."""
     table = pd.DataFrame({
         "detector": summary["title"], "wanted": summary["false_alarm_rate_wanted"].map("{:.1%}".format),
         "threshold made for": [f"{row.false_alarm_rate_used:.1%}, {'promised' if row.promised else 'aimed at'}"
                                for row in summary.itertuples()],
-        "true rate (95 %)": [_range(row.true_rate_low, row.true_rate_high) for row in summary.itertuples()],
-        "realised (95 %)": _with_range(summary, "false_alarm_rate"),
+        "true rate (95 %)": [_percents(row.true_rate_low, row.true_rate_high) for row in summary.itertuples()],
+        "realised (95 %)": [f"{row.false_alarm_rate:.1%}\u00a0({_percents(row.false_alarm_rate_low, row.false_alarm_rate_high)})"
+                            for row in summary.itertuples()],
         "false events/h (95 %)": _with_range(summary, "false_events_per_hour", digits=0),
-        "recall (95 %)": _with_range(summary, "recall"), "F1 (95 %)": _with_range(summary, "f1"),
+        "recall (95 %)": [f"{row.recall:.0%}\u00a0({_percents(row.recall_low, row.recall_high)})" for row in summary.itertuples()],
+        "F1 (95 %)": _with_range(summary, "f1"),
         "MCC (95 %)": _with_range(summary, "mcc")})
     if summary["events"].max() > 0:
         table["event recall"] = summary["event_recall"].map("{:.2f}".format)
         table["onset delay"] = ["–" if np.isnan(delay_s) else f"{delay_s:.1f} s" for delay_s in summary["median_onset_delay_s"]]
-    return table.set_index("detector")
+    return table.set_index("detector").T
 
 
 def control_table(summary):
-    """What each result is to be held against."""
+    """What each result is to be held against, a column for each detector."""
     return pd.DataFrame({
         "detector": summary["title"], "ROC AUC": summary["roc_auc"].map("{:.3f}".format),
         "identity": [_range(row.identity_low, row.identity_high) for row in summary.itertuples()],
@@ -142,7 +146,7 @@ def control_table(summary):
         "relabelled as high": [f"{p:.3g}" if np.isfinite(p) else "no control" for p in summary["chance_p"]],
         "windows shared": summary["shared_windows"].map("{:.0f}".format),
         "a random split would say": [f"{auc:.3f}" if np.isfinite(auc) else "not tried" for auc in summary["random_split_auc"]],
-    }).set_index("detector")
+    }).set_index("detector").T
 
 
 def pair_table(pairs, titles):
@@ -159,8 +163,12 @@ def pair_table(pairs, titles):
 
 
 def _with_range(summary, name, *, digits=2):
-    return [f"{_number(value, digits)} ({_range(low, high, digits=min(digits, 2))})"
+    return [f"{_number(value, digits)}\u00a0({_range(low, high, digits=min(digits, 2))})"
             for value, low, high in zip(summary[name], summary[f"{name}_low"], summary[f"{name}_high"], strict=True)]
+
+
+def _percents(low, high):
+    return f"{low:.0%}{DASH}{high:.0%}"
 
 
 def _number(value, digits=3):
@@ -168,4 +176,4 @@ def _number(value, digits=3):
 
 
 def _range(low, high, *, digits=2):
-    return f"{low:.{digits}f}–{high:.{digits}f}" if np.isfinite(low) and np.isfinite(high) else "–"
+    return f"{low:.{digits}f}{DASH}{high:.{digits}f}" if np.isfinite(low) and np.isfinite(high) else "–"

@@ -35,7 +35,7 @@ def auc_ranges(summary, ax=None):
     ax.set_yticklabels([f"{about.title}{' (supervised)' if about.supervised else ''}" for about in summary.itertuples()])
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.13 - 0.35 / len(summary)), ncols=6, fontsize=8, frameon=False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.06 - 0.5 / len(summary)), ncols=6, fontsize=8, frameon=False)
     return ax
 
 

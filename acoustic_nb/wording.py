@@ -126,10 +126,10 @@ def _two_best(best, summary, pairs, amounts):
     figure = (f"against {second.title} a difference of {difference:+.3f} ({low:+.2f} to {high:+.2f}, p = {pair.p_holm:.2g} after "
               "Holm over all pairs)")
     if pair.distinguishable:
-        return [f"It is better than {second.title}, the next, by more than chance."], [figure]
+        return [f"{best.title} is better than {second.title}, the next, by more than chance."], [figure]
     more = more_sound(pair.more_times, amounts, best.judged_by)
     decide = f"; {more} would show a difference of this size" if more else ""
-    return [f"Whether it is better than {second.title}, the next, cannot be said{decide}."], [figure]
+    return [f"Whether {best.title} is better than {second.title}, the next, cannot be said{decide}."], [figure]
 
 
 def _controls(row):

@@ -37,7 +37,7 @@ ALLOWED = {
     "sensitivity": {"mixtures", "stretches"}, "refits": {"detectors", "progress", "rotations"},
     # for people
     "plots": {"audio"}, "trust_plots": {"plots"}, "players": set(), "tables": set(), "comparison": {"detectors", "paired"},
-    "wording": {"intervals"}, "verdict": {"intervals", "wording"}, "conclusions": {"verdict", "wording"},
+    "wording": {"intervals"}, "verdict": {"intervals", "wording"}, "concluding": {"verdict", "wording"},
     # runs
     "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},
     "worker": {"parameters", "report", "runs"},
@@ -110,7 +110,8 @@ def test_the_three_plain_detectors_do_not_load_tensorflow():
     assert not loaded_after("from acoustic_nb.detectors import KMeansDetector, SVMDetector, GMMDetector") & {"tensorflow", "keras"}
 
 
-def test_public_names_are_there():
+def test_public_names_are_there_and_not_hidden_by_a_module():
+    assert not set(acoustic_nb._HOME) & set(MODULES)
     for name in acoustic_nb.__all__:
         assert getattr(acoustic_nb, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):

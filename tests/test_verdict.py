@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from acoustic_nb.conclusions import conclusions
+from acoustic_nb.concluding import conclusions
 from acoustic_nb.verdict import reach_verdict
 from acoustic_nb.wording import more_sound
 
@@ -85,13 +85,13 @@ def test_the_two_best_and_what_would_separate_them():
     rows = row(), row(title="Y", roc_auc=0.85), row(title="Z", roc_auc=0.99, supervised=True)
     text = verdict_of(*rows, pairs=[pair("x", "z"), pair()])["text"]
     # three times the sound there is: two times 120 s and two times 90 s more
-    assert ("Whether it is better than Y, the next, cannot be said; about 4 minutes more of normal and 3 minutes more of anomalous "
+    assert ("Whether X is better than Y, the next, cannot be said; about 4 minutes more of normal and 3 minutes more of anomalous "
             "sound would show a difference of this size.") in text
     assert "against Y a difference of +0.050 (-0.05 to +0.15, p = 0.6 after Holm over all pairs)" in text
     turned = verdict_of(*rows, pairs=[pair("y", "x", difference=-0.05, low=-0.15, high=0.05)])["text"]
     assert "against Y a difference of +0.050 (-0.05 to +0.15," in turned
     sure = verdict_of(*rows, pairs=[pair(distinguishable=True, p_holm=0.01)])["text"]
-    assert "It is better than Y, the next, by more than chance." in sure
+    assert "X is better than Y, the next, by more than chance." in sure
     for more_times in (np.inf, 21.0):  # an endless recording is no advice
         assert "Y, the next, cannot be said." in verdict_of(*rows, pairs=[pair(more_times=more_times)])["text"]
 

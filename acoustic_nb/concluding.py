@@ -1,4 +1,4 @@
-"""Conclusions: what else the numbers of a comparison say, point by point, below its verdict."""
+"""Concluding: what else the numbers of a comparison say, point by point, below its verdict."""
 
 import numpy as np
 
