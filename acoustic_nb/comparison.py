@@ -6,6 +6,7 @@ import pandas as pd
 from acoustic_nb.detectors import DETECTORS
 from acoustic_nb.detectors.base import NotEnoughData
 from acoustic_nb.paired import compare_pairs
+from acoustic_nb.splits import ANOMALOUS_SHARES, NORMAL_SHARES
 
 COMPARED = ("normal", "anomalous", "machine", "channel", "sample_rate", "window_s", "hop_s", "n_mfcc", "level", "clip_score",
             "false_alarm_rate", "rotations", "seed", "seeds")
@@ -91,7 +92,8 @@ def summary_table(results):
         rows.append({
             "detector": name, "title": kept["title"], "supervised": bool(kept["supervised"]),
             "judged_by": calibration["judged_by"], "level": kept["parameters"]["level"], "roc_auc": metrics["roc_auc"],
-            "roc_auc_low": kept["interval"]["low"], "roc_auc_high": kept["interval"]["high"], "n_eff": kept["interval"]["n_eff"],
+            "roc_auc_low": kept["interval"]["low"], "roc_auc_high": kept["interval"]["high"],
+            **{size: kept["interval"][size] for size in ("n_eff", "n_eff_normal", "n_eff_anomalous")},
             **{key: metrics[key] for key in ("pauc", "average_precision", "prevalence", "recall", "precision", "f1", "accuracy",
                                              "balanced_accuracy", "mcc")},
             "false_alarm_rate_wanted": calibration["wanted_rate"], "false_alarm_rate_used": calibration["used_rate"],
@@ -121,12 +123,16 @@ def level_responses(results):
 
 
 def amounts(results):
-    """How much sound a run has: ``normal_s``, ``anomalous_s``, ``normal_recordings``, ``anomalous_recordings``."""
+    """How much sound of each kind a run has: ``{"normal": {"s", "recordings", "tested"}, "anomalous": ...}``.
+
+    ``s`` is seconds, ``tested`` the share that tests.
+    """
     recordings = next(iter(results.values()))["recordings"]
-    found = {}
-    for label in ("normal", "anomalous"):
+    given, found = any(about.get("split") for about in recordings), {}
+    for label, shares in (("normal", NORMAL_SHARES), ("anomalous", ANOMALOUS_SHARES)):
         own = [about for about in recordings if about["label"] == label]
-        found |= {f"{label}_s": sum(about["duration_s"] for about in own), f"{label}_recordings": len(own)}
+        found[label] = {"s": sum(about["duration_s"] for about in own), "recordings": len(own),
+                        "tested": 1.0 if given else shares["test"]}
     return found
 
 

@@ -32,8 +32,8 @@ def mean_spread(series, ranks, items, *, judged_by):
 
     Windows: variance / n times the geometric mean of the inflation of the series and that of the ranks of the scores, where the
     latter is larger: placements near 0 or 1, and rare flags, hide how dependent the windows are. A constant series has variance
-    0, and n_eff from the ranks. Recordings: cluster-robust over units, n_eff is their number; conservative where units hold
-    both labels.
+    0 and an inflation of 1, or n where the ranks are constant too. Recordings: cluster-robust over units, n_eff is their number;
+    conservative where units hold both labels.
     """
     n, constant = len(series), np.ptp(series) < 1e-12
     if judged_by == "recording":
@@ -42,11 +42,9 @@ def mean_spread(series, ranks, items, *, judged_by):
         return (float((sums**2).sum()) / n**2 * n_units / (n_units - 1) if n_units > 1 else 0.0), float(n_units)
     recording = items["recording"].to_numpy()
     of_ranks = inflation(ranks, recording)
-    if constant:
-        return 0.0, n / of_ranks
-    of_series = inflation(series, recording)
-    both = np.sqrt(of_series * max(of_series, of_ranks if np.ptp(ranks) > 1e-12 else 1.0))
-    return float(series.var(ddof=1) / n * both), float(n / both)
+    of_series = inflation(series, recording) if not constant else 1.0 if np.ptp(ranks) > 1e-12 else float(n)
+    both = np.sqrt(of_series * max(of_series, of_ranks))
+    return (0.0 if constant else float(series.var(ddof=1) / n * both)), float(n / both)
 
 
 def degrees_of_freedom(spreads, *, judged_by):

@@ -32,16 +32,18 @@ def auc_interval(items, *, judged_by, confidence=0.95):
     Returns
     -------
     dict
-        ``low``, ``high``; ``n_eff``, the smaller effective size of the two classes; ``enough``: whether it reaches 8.
+        ``low``, ``high``; ``n_eff_normal``, ``n_eff_anomalous``, the effective sizes of the two classes, and ``n_eff``, the smaller
+        one; ``enough``: whether that reaches 8.
     """
     label, scores = checked(items["label"].to_numpy(), items["score"].to_numpy())
     placed, ranks = placements(label, scores), class_ranks(label, scores)
     auc = float(placed[label == 1].mean())
     tail = (1 - confidence) / 2
     spreads = [mean_spread(placed[rows], ranks[rows], items[rows], judged_by=judged_by) for rows in (label == 1, label == 0)]
-    variance, n_eff = sum(one[0] for one in spreads), min(one[1] for one in spreads)
+    variance, sizes = sum(one[0] for one in spreads), [float(one[1]) for one in spreads]
+    n_eff = min(sizes)
     if np.ptp(scores) == 0:  # nothing is ranked: nothing is known
-        n_eff, low, high = 0.0, 0.0, 1.0
+        n_eff, sizes, low, high = 0.0, [0.0, 0.0], 0.0, 1.0
     elif judged_by == "recording" and (n_eff < 2 or (variance == 0 and 0 < auc < 1)):  # units that show no spread say nothing of it
         low, high = 0.0, 1.0
     elif auc in (0.0, 1.0):
@@ -51,7 +53,8 @@ def auc_interval(items, *, judged_by, confidence=0.95):
         half = stats.t.ppf(1 - tail, degrees_of_freedom(spreads, judged_by=judged_by)) * np.sqrt(variance) / (auc * (1 - auc))
         logit = np.log(auc / (1 - auc))
         low, high = (float(1 / (1 + np.exp(-(logit + side * half)))) for side in (-1, 1))
-    return {"low": float(low), "high": float(high), "n_eff": float(n_eff), "enough": bool(n_eff >= MIN_EFFECTIVE_SIZE)}
+    return {"low": float(low), "high": float(high), "n_eff": float(n_eff), "n_eff_normal": sizes[1], "n_eff_anomalous": sizes[0],
+            "enough": bool(n_eff >= MIN_EFFECTIVE_SIZE)}
 
 
 def rate_interval(items, hits, *, judged_by, confidence=0.95):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from acoustic_nb.audio import in_memory
+from acoustic_nb.detectors.base import NotEnoughData
 from acoustic_nb.event_sounds import background, blocks_that_test, rms_of
 from acoustic_nb.features import FeatureTable, changed_features
 from acoustic_nb.stretches import Event, touches
@@ -157,9 +158,9 @@ def _places(split, recordings, event, trials, rng):
         which = np.searchsorted(ends, along, side="right")
         places = [(*blocks[k], int(at - (ends[k] - free[k]))) for k, at in zip(which, along, strict=True)]
     if len(places) < MIN_TRIALS:
-        raise ValueError(f"the event lasts {len(event.samples) / event.sample_rate:.2f} s, and the normal test sound has "
-                         f"{len(places)} places for it, but {MIN_TRIALS} are needed; choose a shorter event, or give more normal "
-                         "sound")
+        raise NotEnoughData(f"the event lasts {len(event.samples) / event.sample_rate:.2f} s, and the normal test sound has "
+                            f"{len(places)} places for it, but {MIN_TRIALS} are needed; choose a shorter event, or give more "
+                            "normal sound")
     return places
 
 

@@ -114,7 +114,8 @@ def ranking_table(summary):
             f"{row.roc_auc_mean:.3f}\u00a0({_range(row.roc_auc_min, row.roc_auc_max)})" for row in summary.itertuples()])
     if summary["seeds"].max() > 1:
         table.insert(4, f"{summary['seeds'].max():.0f} seeds", [
-            f"{row.seed_roc_auc_mean:.3f}\u00a0({_range(row.seed_roc_auc_min, row.seed_roc_auc_max)})" for row in summary.itertuples()])
+            f"{row.seed_roc_auc_mean:.3f}\u00a0({_range(row.seed_roc_auc_min, row.seed_roc_auc_max)})"
+            for row in summary.itertuples()])
     return table.set_index("detector").T
 
 

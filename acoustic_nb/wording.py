@@ -18,25 +18,46 @@ def figures_of(row):
 
 
 def more_sound(times, amounts, judged_by):
-    """How much more to record for ``times`` as much as there is: words, from 1 up to 20 times, else None."""
+    """How much more to record for ``times`` as much as there is of both kinds: words, from 1 up to 20 times, else None."""
     if not 1 < times <= MOST_TIMES:
         return None
+    what = "recordings" if judged_by == "recording" else "s"
+    return _more({label: (times - 1) * amount[what] for label, amount in amounts.items()}, judged_by)
+
+
+def missing_sound(sizes, amounts, judged_by):
+    """How much more to record until both kinds are worth 8 independent ones: words, None where that is too much to be told.
+
+    ``sizes`` has the effective size of each kind. Of windows, size grows with the time recorded; of recordings, the share that
+    tests is counted.
+    """
+    missing = {}
+    for label, amount in amounts.items():
+        if judged_by == "recording":
+            missing[label] = max(0.0, MIN_EFFECTIVE_SIZE - sizes[label]) / amount["tested"]
+        else:
+            times = MIN_EFFECTIVE_SIZE / max(sizes[label], 1e-9)
+            if times > MOST_TIMES:
+                return None
+            missing[label] = max(0.0, times - 1) * amount["s"]
+    return _more(missing, judged_by)
+
+
+def _more(missing, judged_by):
+    """``{label: seconds or recordings}`` in words."""
+    per = 1 if judged_by == "recording" else 60
+    kinds = {label: math.ceil(amount / per) for label, amount in missing.items() if amount > 0}
     if judged_by == "recording":
-        more = [math.ceil((times - 1) * amounts[f"{kind}_recordings"]) for kind in ("normal", "anomalous")]
-        return f"about {more[0]} more normal and {more[1]} more anomalous recordings"
-    more = [_minutes((times - 1) * amounts[f"{kind}_s"]) for kind in ("normal", "anomalous")]
-    return f"about {more[0]} more of normal and {more[1]} more of anomalous sound"
-
-
-def _minutes(seconds):
-    return f"{math.ceil(seconds / 60)} minute{'s' * (math.ceil(seconds / 60) != 1)}"
+        return f"about {' and '.join(f'{count} more {label}' for label, count in kinds.items())} recordings"
+    minutes = [f"{count} minute{'s' * (count != 1)} more of {label}" for label, count in kinds.items()]
+    return f"about {' and '.join(minutes)} sound"
 
 
 def too_little(summary, amounts):
     """Plain sentences and figures of a run that holds too little independent sound: two lists of str."""
-    best = summary.iloc[0]
-    item, n_eff = best.judged_by, summary["n_eff"].max()
-    more = more_sound(MIN_EFFECTIVE_SIZE / n_eff, amounts, item) if n_eff > 0 else None
+    best, widest = summary.iloc[0], summary.loc[summary["n_eff"].idxmax()]
+    item, n_eff = best.judged_by, widest.n_eff
+    more = missing_sound({"normal": widest.n_eff_normal, "anomalous": widest.n_eff_anomalous}, amounts, item)
     record = f"Record {more}, by the look of this" if more else "Record several times as much"
     return ([f"There is too little independent sound here to say whether a detector can tell normal from anomalous: the {item}s "
              f"that test are worth {n_eff:.1f} independent ones per class at most, and {MIN_EFFECTIVE_SIZE} are the least.",
@@ -145,7 +166,7 @@ def _scope(row, amounts):
         return ("The recordings that test were not heard in training, so this holds for others of the same machines and days; it "
                 "says nothing about other machines.")
     days = ("one normal recording cannot tell a fault from a different day, so record normal sound on other days next"
-            if amounts["normal_recordings"] < 2 else
+            if amounts["normal"]["recordings"] < 2 else
             "recordings that were cut for training and test alike cannot tell a fault from a different day; with five normal ones "
             "some can be kept whole for the test")
     return f"This holds for these recordings and says nothing about other machines, places or days: {days}."

@@ -45,7 +45,7 @@ def keep(run, name, scores=(1.0, 2.0, 3.0, 4.0), **changes):
     items = changes.pop("items", table)
     kept = {"title": name.upper(), "supervised": name == "svm", "seconds": 1.0, "parameters": PARAMETERS,
             "recordings": [1], "blocks": [2], "metrics": {**METRICS, "roc_auc": 0.7},
-            "interval": {"low": 0.6, "high": 0.8, "n_eff": 9.0},
+            "interval": {"low": 0.6, "high": 0.8, "n_eff": 9.0, "n_eff_normal": 9.0, "n_eff_anomalous": 12.0},
             "calibration": CALIBRATION, "sections": {"table": [SECTION], "means": {"official_score": 0.65}}, "units": [],
             "spreads": SPREADS, "intervals": {"pauc": [0.4, None], "recall": [0.2, 0.8]}, "level_response": RESPONSE,
             "leakage": {"shared_windows": 0, "random_split_auc": None, "random_split_shared": None},
@@ -135,8 +135,11 @@ def test_how_much_sound_there_is(tmp_path):
     windows = join([random_table(4, name="a"), random_table(7, name="b"), random_table(2, label=1, name="c")])
     keep(run, "gmm", recordings=[recording.facts() for recording in recordings_of(windows)])
     # a window of 1 s every 0.5 s
-    assert amounts(load_results(run)) == {"normal_s": 2.5 + 4.0, "normal_recordings": 2, "anomalous_s": 1.5,
-                                          "anomalous_recordings": 1}
+    assert amounts(load_results(run)) == {"normal": {"s": 2.5 + 4.0, "recordings": 2, "tested": 0.3},
+                                          "anomalous": {"s": 1.5, "recordings": 1, "tested": 0.5}}
+    given = dict.fromkeys("abc", "test")
+    keep(run, "gmm", recordings=[recording.facts() for recording in recordings_of(windows, split=given)])
+    assert [amount["tested"] for amount in amounts(load_results(run)).values()] == [1.0, 1.0]
 
 
 def test_level_responses_come_back_as_tables(tmp_path):

@@ -119,14 +119,15 @@ def test_perfect_separation_has_the_exact_lower_bound():
     # r of a zigzag is clipped to 0, so all 20 windows count: 0.025 ** (1/20)
     zigzag = np.tile([0.0, 1.0], 10)
     interval = auc_interval(items_of(np.repeat([0, 1], 20), np.concatenate([zigzag, zigzag + 5])), judged_by="window")
-    assert interval == {"low": pytest.approx(0.025 ** (1 / 20)), "high": 1.0, "n_eff": 20.0, "enough": True}
+    assert interval == {"low": pytest.approx(0.025 ** (1 / 20)), "high": 1.0, "n_eff": 20.0, "n_eff_normal": 20.0,
+                        "n_eff_anomalous": 20.0, "enough": True}
     turned = auc_interval(items_of(np.repeat([0, 1], 20), np.concatenate([zigzag + 5, zigzag])), judged_by="window")
     assert (turned["low"], turned["high"]) == (0.0, pytest.approx(1 - 0.025 ** (1 / 20)))
 
 
 def test_equal_scores_say_nothing():
     interval = auc_interval(items_of(np.repeat([0, 1], 20), np.ones(40)), judged_by="window")
-    assert interval == {"low": 0.0, "high": 1.0, "n_eff": 0.0, "enough": False}
+    assert interval == {"low": 0.0, "high": 1.0, "n_eff": 0.0, "n_eff_normal": 0.0, "n_eff_anomalous": 0.0, "enough": False}
 
 
 def test_little_independent_data_is_marked():
@@ -197,14 +198,15 @@ def test_one_unit_of_a_class_says_nothing(normal, anomalous, shift):
     scores = np.array([1.0, 2, 3, 4, 1, 2, 3, 4]) + np.repeat([0, shift], 4)
     interval = auc_interval(items_of(np.repeat([0, 1], 4), scores, recording=np.arange(8), unit=list(normal + anomalous)),
                             judged_by="recording")
-    assert interval == {"low": 0.0, "high": 1.0, "n_eff": 1.0, "enough": False}
+    assert (interval["low"], interval["high"], interval["n_eff"], interval["enough"]) == (0.0, 1.0, 1.0, False)
+    assert interval["n_eff_normal"] == len(set(normal)) and interval["n_eff_anomalous"] == len(set(anomalous))
 
 
 def test_perfect_separation_of_recordings_counts_units():
     scores = np.concatenate([np.arange(20.0), np.arange(20) + 100])
     items = items_of(np.repeat([0, 1], 20), scores, recording=np.arange(40), unit=np.arange(40) // 2)
-    assert auc_interval(items, judged_by="recording") == {"low": pytest.approx(0.025 ** (1 / 10)), "high": 1.0, "n_eff": 10.0,
-                                                          "enough": True}
+    interval = auc_interval(items, judged_by="recording")
+    assert (interval["low"], interval["high"], interval["n_eff"]) == (pytest.approx(0.025 ** (1 / 10)), 1.0, 10.0)
 
 
 def test_the_interval_covers_the_truth_where_recordings_of_a_unit_are_alike():
@@ -223,7 +225,8 @@ def test_windows_of_two_recordings_are_no_neighbours():
     scores = np.array([3.0, 3, 1, 1, 3, 3, 3, 1, 1, 1])
     for recording, r in ((np.repeat(list("abcd"), 5), 0.3925), (np.repeat(list("ab"), 10), 0.49)):
         items = items_of(np.repeat([0, 1], 10), np.concatenate([scores, scores + 5]), recording=recording)
-        assert auc_interval(items, judged_by="window")["n_eff"] == pytest.approx(10 * (1 - r) / (1 + r))
+        # all placements are equal and show no dependence, the scores do: the geometric mean of 1 and (1 + r) / (1 - r)
+        assert auc_interval(items, judged_by="window")["n_eff"] == pytest.approx(10 * np.sqrt((1 - r) / (1 + r)))
 
 
 def test_a_window_counts_as_what_it_holds():

@@ -33,10 +33,11 @@ ALLOWED = {
     "leakage": {"detectors"}, "level_shifts": {"feature_cache", "features", "progress"},
     "rotations": {"evaluation", "judging", "thresholds", "units"}, "seeds": {"evaluation"},
     "left_out": {"detectors", "evaluation", "judging", "rotations", "splits", "units"},
-    "event_sounds": {"synth"}, "mixtures": {"audio", "event_sounds", "features", "stretches"},
+    "event_sounds": {"synth"}, "mixtures": {"audio", "detectors", "event_sounds", "features", "stretches"},
     "sensitivity": {"mixtures", "stretches"}, "refits": {"detectors", "progress", "rotations"},
     # for people
-    "plots": {"audio"}, "trust_plots": {"plots"}, "players": set(), "tables": set(), "comparison": {"detectors", "paired"},
+    "plots": {"audio"}, "trust_plots": {"plots"}, "players": set(), "tables": set(),
+    "comparison": {"detectors", "paired", "splits"},
     "wording": {"intervals"}, "verdict": {"intervals", "wording"}, "concluding": {"verdict", "wording"},
     # runs
     "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},

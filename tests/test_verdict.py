@@ -8,14 +8,16 @@ from acoustic_nb.concluding import conclusions
 from acoustic_nb.verdict import reach_verdict
 from acoustic_nb.wording import more_sound
 
-TWO_RECORDINGS = {"normal_s": 120.0, "anomalous_s": 90.0, "normal_recordings": 1, "anomalous_recordings": 1}
-CLIPS = {"normal_s": 300.0, "anomalous_s": 100.0, "normal_recordings": 30, "anomalous_recordings": 10}
+TWO_RECORDINGS = {"normal": {"s": 120.0, "recordings": 1, "tested": 0.3}, "anomalous": {"s": 90.0, "recordings": 1, "tested": 0.5}}
+SEVERAL = {label: {**amount, "recordings": 4} for label, amount in TWO_RECORDINGS.items()}
+CLIPS = {"normal": {"s": 300.0, "recordings": 30, "tested": 0.3}, "anomalous": {"s": 100.0, "recordings": 10, "tested": 0.5}}
 
 
 def row(**changes):
     title = changes.get("title", "X")
     return {"detector": title.lower(), "title": title, "supervised": False, "level": "kept", "judged_by": "window",
-            "roc_auc": 0.9, "roc_auc_low": 0.8, "roc_auc_high": 0.95, "n_eff": 20.0, "identity_high": 0.6, "level_auc": 0.55,
+            "roc_auc": 0.9, "roc_auc_low": 0.8, "roc_auc_high": 0.95, "n_eff": 20.0, "n_eff_normal": 20.0,
+            "n_eff_anomalous": 30.0, "identity_high": 0.6, "level_auc": 0.55,
             "mfcc_1_auc": 0.58, "chance_p": np.nan, "recall": 0.7, "promised": True, "false_alarm_rate": 0.05,
             "false_alarm_rate_low": 0.01, "false_alarm_rate_used": 0.05, "random_split_auc": np.nan, "random_split_shared": np.nan,
             "rotations": 1, "roc_auc_min": 0.9, "roc_auc_max": 0.9, "seeds": 1, "seed_roc_auc_min": 0.9, "seed_roc_auc_max": 0.9,
@@ -104,13 +106,21 @@ def test_how_much_more_to_record():
 
 
 def test_too_little_data_says_how_much_is_missing():
-    text = verdict_of(row(n_eff=3.2))["text"]
+    text = verdict_of(row(n_eff=3.2, n_eff_normal=3.2, n_eff_anomalous=4.0))["text"]
     assert "are worth 3.2 independent ones per class at most, and 8 are the least" in text
-    # 8 / 3.2 = 2.5 times as much: 180 s and 135 s more
-    assert "Record about 3 minutes more of normal and 3 minutes more of anomalous sound, by the look of this" in text
-    assert "Record several times as much" in verdict_of(row(n_eff=0.0))["text"]
-    clips = verdict_of(row(n_eff=4.0, judged_by="recording"), amounts=CLIPS)["text"]
-    assert "Record about 30 more normal and 10 more anomalous recordings" in clips
+    # 8 / 3.2 = 2.5 times as much normal sound, 180 s more, and twice as much anomalous, 90 s more
+    assert "Record about 3 minutes more of normal and 2 minutes more of anomalous sound, by the look of this" in text
+    one_sided = verdict_of(row(n_eff=4.0, n_eff_normal=9.0, n_eff_anomalous=4.0))["text"]
+    assert "Record about 2 minutes more of anomalous sound, by the look" in one_sided
+    assert "Record several times as much" in verdict_of(row(n_eff=0.3, n_eff_normal=0.3))["text"]
+
+
+def test_too_few_recordings_are_counted_in_what_tests():
+    # three more normal and six more anomalous ones must test: three tenths and half of what is recorded
+    few = row(n_eff=2.0, n_eff_normal=5.0, n_eff_anomalous=2.0, judged_by="recording")
+    assert "Record about 10 more normal and 12 more anomalous recordings" in verdict_of(few, amounts=CLIPS)["text"]
+    given = {label: {**amount, "tested": 1.0} for label, amount in CLIPS.items()}
+    assert "Record about 3 more normal and 6 more anomalous recordings" in verdict_of(few, amounts=given)["text"]
 
 
 def test_no_evidence_says_beyond_what_and_what_next():
@@ -137,7 +147,7 @@ def test_level_alone_explains():
 def test_what_is_said_reaches_as_far_as_the_split():
     cut = verdict_of(row())["text"]
     assert "says nothing about other machines, places or days: one normal recording cannot tell a fault from a different day" in cut
-    several = verdict_of(row(), amounts={**TWO_RECORDINGS, "normal_recordings": 4})["text"]
+    several = verdict_of(row(), amounts=SEVERAL)["text"]
     assert "one normal recording" not in several and "with five normal ones some can be kept whole for the test" in several
     whole = verdict_of(row(judged_by="recording"), amounts=CLIPS)["text"]
     assert "were not heard in training, so this holds for others of the same machines and days" in whole
