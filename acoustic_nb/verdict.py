@@ -10,10 +10,10 @@ def reach_verdict(summary, pairs, amounts):
     """What a run says, from its numbers alone.
 
     A detector *has evidence* where it was judged on at least 8 independent windows, or recordings, of each class, the interval
-    of its ROC AUC lies above 0.5, its ROC AUC above its identity control, and no more than 5 % of relabellings reach it where
-    labels can be permuted. Rules, in this order: (1) ``too_little_data``: no detector has 8 independent ones. (2)
-    ``no_evidence``: no detector has evidence. (3) ``explained_by_level``: the features hold the level, and no detector with
-    evidence has its whole interval above the ROC AUC of the RMS level alone. (4) ``separates``.
+    of its ROC AUC lies above 0.5, also one that holds for all detectors at once, its ROC AUC lies above its identity control,
+    and no more than 5 % of relabellings reach it where labels can be permuted. Rules, in this order: (1) ``too_little_data``: no
+    detector has 8 independent ones. (2) ``no_evidence``: no detector has evidence. (3) ``explained_by_level``: the features hold
+    the level, and no detector with evidence has its whole interval above the ROC AUC of the RMS level alone. (4) ``separates``.
 
     Parameters
     ----------
@@ -46,5 +46,5 @@ def reach_verdict(summary, pairs, amounts):
 def has_evidence(summary):
     """Which rows of the summary have evidence, as ``reach_verdict`` means it: a Series of bool."""
     # an identity control that could not be had is not passed
-    return ((summary["n_eff"] >= MIN_EFFECTIVE_SIZE) & (summary["roc_auc_low"] > 0.5)
+    return ((summary["n_eff"] >= MIN_EFFECTIVE_SIZE) & (summary["roc_auc_low_of_all"] > 0.5)
             & (summary["roc_auc"] > summary["identity_high"]) & ~(summary["chance_p"] > SIGNIFICANT))

@@ -37,7 +37,7 @@ ALLOWED = {
     "sensitivity": {"mixtures", "stretches"}, "refits": {"detectors", "progress", "rotations"},
     # for people
     "plots": {"audio"}, "trust_plots": {"plots"}, "players": set(), "tables": set(),
-    "comparison": {"detectors", "paired", "splits"},
+    "comparison": {"detectors", "intervals", "paired", "splits"},
     "wording": {"intervals"}, "verdict": {"intervals", "wording"}, "concluding": {"verdict", "wording"},
     # runs
     "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},

@@ -16,8 +16,8 @@ CLIPS = {"normal": {"s": 300.0, "recordings": 30, "tested": 0.3}, "anomalous": {
 def row(**changes):
     title = changes.get("title", "X")
     return {"detector": title.lower(), "title": title, "supervised": False, "level": "kept", "judged_by": "window",
-            "roc_auc": 0.9, "roc_auc_low": 0.8, "roc_auc_high": 0.95, "n_eff": 20.0, "n_eff_normal": 20.0,
-            "n_eff_anomalous": 30.0, "identity_high": 0.6, "level_auc": 0.55,
+            "roc_auc": 0.9, "roc_auc_low": 0.8, "roc_auc_low_of_all": 0.75, "roc_auc_high": 0.95,
+            "n_eff": 20.0, "n_eff_normal": 20.0, "n_eff_anomalous": 30.0, "identity_high": 0.6, "level_auc": 0.55,
             "mfcc_1_auc": 0.58, "chance_p": np.nan, "recall": 0.7, "promised": True, "false_alarm_rate": 0.05,
             "false_alarm_rate_low": 0.01, "false_alarm_rate_used": 0.05, "random_split_auc": np.nan, "random_split_shared": np.nan,
             "rotations": 1, "roc_auc_min": 0.9, "roc_auc_max": 0.9, "seeds": 1, "seed_roc_auc_min": 0.9, "seed_roc_auc_max": 0.9,
@@ -40,7 +40,8 @@ def concluded(*rows, pairs=(), failed=()):
 
 @pytest.mark.parametrize("judged_by", ["window", "recording"])
 @pytest.mark.parametrize(("changes", "kind"), [
-    ({}, "separates"), ({"n_eff": 7.9}, "too_little_data"), ({"n_eff": 8.0}, "separates"), ({"roc_auc_low": 0.49}, "no_evidence"),
+    ({}, "separates"), ({"n_eff": 7.9}, "too_little_data"), ({"n_eff": 8.0}, "separates"),
+    ({"roc_auc_low_of_all": 0.5}, "no_evidence"),
     ({"identity_high": 0.91}, "no_evidence"), ({"identity_high": np.nan}, "no_evidence"),
     ({"level_auc": 0.8}, "explained_by_level"), ({"level_auc": 0.79}, "separates"),
     ({"level_auc": 0.99, "level": "removed"}, "separates"),  # loudness was taken from the features
@@ -78,7 +79,7 @@ def test_a_supervised_winner_is_called_one():
     text = verdict_of(row(title="Y", roc_auc=0.85), row(supervised=True))["text"]
     assert text.startswith("Y tells normal from anomalous here")
     assert "X, which has heard other anomalous sound, does too." in text
-    alone = verdict_of(row(title="Y", roc_auc_low=0.4), row(supervised=True))["text"]
+    alone = verdict_of(row(title="Y", roc_auc_low_of_all=0.4), row(supervised=True))["text"]
     assert alone.startswith("X tells normal from anomalous here")
     assert "It is supervised, it has heard other anomalous sound of this data set; no detector that learns from normal" in alone
 
@@ -125,12 +126,12 @@ def test_too_few_recordings_are_counted_in_what_tests():
 
 def test_no_evidence_says_beyond_what_and_what_next():
     # 0.1 above chance with a half width of 0.2: (2.8 / 1.96 * 0.2 / 0.1)^2 = 8.2 times as much
-    text = verdict_of(row(roc_auc=0.6, roc_auc_low=0.4, roc_auc_high=0.8))["text"]
+    text = verdict_of(row(roc_auc=0.6, roc_auc_low=0.4, roc_auc_low_of_all=0.3, roc_auc_high=0.8))["text"]
     assert text.startswith("There is no evidence beyond recording identity: no detector is shown")
     assert ("If what the first in the table reaches is real, about 15 minutes more of normal and 11 minutes more of anomalous "
             "sound would show it.") in text
     assert "That there is no difference is not shown either." in text
-    below = verdict_of(row(roc_auc=0.3, roc_auc_low=0.2, roc_auc_high=0.6))["text"]
+    below = verdict_of(row(roc_auc=0.3, roc_auc_low=0.2, roc_auc_low_of_all=0.1, roc_auc_high=0.6))["text"]
     assert "ranks normal sound as the more anomalous" in below
     assert "Nothing here suggests that more sound of the same kind would help" in below
     identity = verdict_of(row(identity_high=0.95))["text"]
