@@ -65,13 +65,13 @@ def test_all_that_is_typed_arrives(started, tmp_path):
     main(["run", "--normal", *files[:2], "--anomalous", files[2], "--events", files[3], "--channel", "2", "--sample-rate", "8000",
           "--start-s", "1.5", "--end-s", "9", "--skip-broken", "--name", "Lüfter", "--only", "gmm, svm", "-p", "window_s", "0.5",
           "-p", "text=a=b", "-p", "low", "-3", "--params", str(tmp_path / "p.yaml"), "--runs-dir", "x", "--workers", "1",
-          "--timeout", "9"])
+          "--timeout", "9", "--sensitivity"])
     command = started.pop("command")
     inputs = Inputs(tuple(files[:2]), (files[2],), events=(files[3],), start_s=1.5, end_s=9.0, skip_broken=True)
     assert started == {"inputs": inputs, "name": "Lüfter", "only": ["gmm", "svm"], "workers": 1,
                        "parameters": {"window_s": "0.5", "seed": 3, "fast": True, "text": "a=b", "low": "-3", "channel": "2",
                                       "sample_rate": "8000"},
-                       "timeout_s": 9.0, "runs_dir": Path("x")}
+                       "timeout_s": 9.0, "runs_dir": Path("x"), "sensitivity": True}
     assert command.startswith(f"acoustic-nb run --normal {files[0]} '{files[1]}' --anomalous")
 
 
@@ -198,7 +198,9 @@ def test_params_come_from_the_notebooks(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["name", "type", "default", "notebooks", "what", "it", "sets"]
     window = next(line for line in lines if line.startswith("window_s "))
-    assert window.split()[:5] == ["window_s", "float", "1.0", "all", "detectors"]
+    assert window.split()[:6] == ["window_s", "float", "1.0", "all", "detectors,", "sensitivity"]
+    rotations, trials = (next(line for line in lines if line.startswith(name)) for name in ("rotations ", "trials "))
+    assert "all detectors " in rotations and "sensitivity" in trials and "all detectors" not in trials
     assert not any(line.startswith(("run_dir", "normal", "anomalous")) for line in lines)
 
 
