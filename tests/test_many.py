@@ -134,7 +134,8 @@ def labelled(tmp_path_factory):
         faulty[first:first + RATE] += sine(1900, duration_s=1.0, sample_rate=RATE, amplitude=0.3)
     soundfile.write(folder / "faulty.wav", faulty, RATE)
     (folder / "faulty.txt").write_text("".join(f"{start}\t{start + 1}\ttone\n" for start in starts_s), encoding="utf-8")
-    run = start_run(folder / "runs", inputs=Inputs((str(folder / "fine.wav"),), (str(folder / "faulty.wav"),)), only=["gmm", "svm"])
+    run = start_run(folder / "runs", inputs=Inputs((str(folder / "fine.wav"),), (str(folder / "faulty.wav"),)), only=["gmm", "svm"],
+                    parameters={"rotations": 2, "seeds": 2}, sensitivity=True)
     return starts_s, run
 
 
@@ -159,6 +160,45 @@ def test_the_truth_is_in_the_catalogue_and_the_conclusions(labelled):
     assert run.read_manifest()["inputs"][1]["events"] == [[start, start + 1] for start in starts_s]
     words = (run.folder / "reports" / "07_comparison.html").read_text(encoding="utf-8")
     assert "labelled events lie in the test part" in words
+
+
+def test_how_far_to_trust_it_is_in_the_run_and_in_the_report(labelled):
+    _, run = labelled
+    assert {status["status"] for status in run.statuses().values()} == {"ok"}
+    verdict = run.read_manifest()["verdict"]
+    assert set(verdict) == {"kind", "text"}
+    assert verdict["kind"] == "explained_by_level"  # the windows that hold the tone are louder, and that finds them as well
+    plain, figures = verdict["text"].split(" In figures: ")
+    pages = [BeautifulSoup((run.folder / page).read_text(encoding="utf-8"), "lxml").get_text(" ", strip=True)
+             for page in ("index.html", "reports/07_comparison.html")]
+    for page in pages:
+        assert plain.split(". ")[0] in page and figures in page
+    summary, pairs = run.summary(), pd.read_csv(run.folder / "comparison" / "pairs.csv")
+    assert pairs[["first", "second"]].to_numpy().tolist() == [["svm", "gmm"]]
+    by_name = summary.set_index("detector")["roc_auc"]
+    assert pairs["difference"][0] == pytest.approx(by_name["svm"] - by_name["gmm"])
+    assert (summary["rotations"] == 2).all() and (summary["seeds"] == 2).all() and (summary["shared_windows"] == 0).all()
+    for about in summary.itertuples():
+        assert about.roc_auc_low <= about.roc_auc <= about.roc_auc_high
+        assert about.recall_low <= about.recall <= about.recall_high
+        assert about.false_alarm_rate_low <= about.false_alarm_rate <= about.false_alarm_rate_high
+    response = pd.DataFrame(run.load_detector("gmm")[2]["level_response"])
+    assert response["gain_db"].tolist() == [-6, -0.5, 0, 0.5, 6]
+    as_it_is = response[response["gain_db"] == 0].iloc[0]
+    assert as_it_is["roc_auc"] == pytest.approx(by_name["gmm"])
+
+
+def test_a_labelled_event_is_found_far_below_the_hum(labelled):
+    starts_s, run = labelled
+    event = json.loads((run.folder / "sensitivity" / "event.json").read_text(encoding="utf-8"))
+    assert event["recording"] == "faulty" and "labelled events" in event["sentence"]
+    assert min(abs(starts_s - event["start_s"])) < 0.01
+    table = pd.read_csv(run.folder / "sensitivity" / "table.csv").set_index("detector")
+    # a tone in a hum of noise and another tone: that it rings out at 0 dB every ear would say
+    assert table.loc["Gaussian mixture", "half_found_db"] < 0
+    shares = pd.read_csv(run.folder / "sensitivity" / "shares.csv")
+    assert shares.groupby("detector")["level_db"].count().tolist() == [13, 13]  # and one more without any event
+    assert len(shares) == 28
 
 
 def test_a_run_can_be_repeated_from_its_catalogue(labelled, tmp_path):

@@ -147,6 +147,15 @@ def test_the_comparison_comes_back(tmp_path):
     assert run.detectors() == []
 
 
+def test_the_sensitivity_is_no_detector(tmp_path):
+    run = open_run(tmp_path)
+    table = pd.DataFrame({"detector": ["GMM"], "half_found_db": [-12.0]})
+    run.save_sensitivity(table=table, shares=table, event={"sentence": "ä"}, figures={"detection": Figure()})
+    assert pd.read_csv(tmp_path / "sensitivity" / "table.csv")["half_found_db"].tolist() == [-12]
+    assert (tmp_path / "sensitivity" / "figures" / "detection.png").exists()
+    assert run.detectors() == []
+
+
 def test_a_run_dir_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(NotADirectoryError, match="choose another run_dir"):
