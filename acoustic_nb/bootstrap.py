@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from acoustic_nb.dependence import class_ranks, inflation
+from acoustic_nb.dependence import class_ranks, inflation, simultaneous
 from acoustic_nb.evaluation import checked
 from acoustic_nb.weighted import weighted_metrics
 
 CELLS_AT_ONCE = 500_000
-METRICS = ("pauc", "average_precision", "recall", "false_alarm_rate", "precision", "f1", "accuracy", "balanced_accuracy", "mcc",
-           "roc_auc")
+MOST_CELLS = 40_000_000
+METRICS = ("pauc", "average_precision", "recall", "false_alarm_rate", "precision", "f1", "accuracy", "balanced_accuracy", "mcc")
 
 
-def bootstrap_intervals(items, threshold, *, judged_by, draws=2000, seed=0, confidence=0.95):
+def bootstrap_intervals(items, threshold, *, judged_by, draws=2000, seed=0, confidence=0.95, metrics=METRICS):
     """Expanded percentile intervals (Hesterberg 2015) of the metrics of ``evaluate``.
 
     Windows: circular block bootstrap (Politis and Romano 1992) within each recording, see ``block_lengths``. Recordings: whole
@@ -38,17 +38,20 @@ def bootstrap_intervals(items, threshold, *, judged_by, draws=2000, seed=0, conf
     judged_by : str
         ``window`` or ``recording``.
     draws : int
+        Of more than 20,000 items fewer are taken, 200 at least: draws times items stays at 40 million.
     seed : int
+    metrics : sequence of str
+        Of ``weighted.weighted_metrics``; not ``roc_auc``, for which ``auc_interval`` covers better.
 
     Returns
     -------
     dict
-        Metric -> (low, high), for pauc, average_precision, recall, false_alarm_rate, precision, f1, accuracy, balanced_accuracy,
-        mcc, and roc_auc for comparison only: ``auc_interval`` covers better.
+        Metric -> (low, high).
     """
     label, scores = checked(items["label"].to_numpy(), items["score"].to_numpy())
     if draws < 1:
         raise ValueError(f"draws is how often the test is drawn again, at least 1, such as 2000, got {draws}")
+    draws = min(draws, max(200, MOST_CELLS // len(label)))
     draw, sizes = (_block_draws if judged_by == "window" else _unit_draws)(items, label, scores)
     rng, at_once = np.random.default_rng(seed), max(1, CELLS_AT_ONCE // len(label))
     parts = [weighted_metrics(label, scores, draw(min(at_once, draws - first), rng), threshold)
@@ -58,7 +61,7 @@ def bootstrap_intervals(items, threshold, *, judged_by, draws=2000, seed=0, conf
     smallest = min(sizes.values())
     outside = stats.norm.cdf(np.sqrt(smallest / (smallest - 1)) * stats.t.ppf(tail, smallest - 1)) if smallest > 1 else 0.0
     intervals = {}
-    for name in METRICS:
+    for name in metrics:
         values = np.concatenate([part[name] for part in parts])
         values = values[np.isfinite(values)]
         low, high = np.quantile(values, [outside, 1 - outside]) if len(values) else (0.0, 0.0)
@@ -90,17 +93,22 @@ def block_lengths(items):
 def _block_draws(items, label, scores):
     """``draw(n_draws, rng)``, weights of shape (n_draws, n), from blocks within recordings; and each class's n_eff."""
     recording, lengths, ranks = items["recording"].to_numpy(), block_lengths(items), class_ranks(label, scores)
-    places = [(np.flatnonzero(recording == name), length) for name, length in lengths.items()]
-    sizes = {value: np.count_nonzero(label == value) / inflation(ranks[label == value], recording[label == value])
+    channels, unit = simultaneous(items), items["unit"].to_numpy() if "unit" in items else recording
+    places = {}  # channels of one file are drawn together
+    for name, length in lengths.items():
+        rows = np.flatnonzero(recording == name)
+        places.setdefault((unit[rows[0]], len(rows)) if channels > 1 else name, (length, []))[1].append(rows)
+    sizes = {value: np.count_nonzero(label == value) / inflation(ranks[label == value], recording[label == value]) / channels
              for value in (0, 1)}
 
     def draw(n_draws, rng):
         weights = np.empty((n_draws, len(label)))
-        for rows, length in places:
-            n = len(rows)
+        for length, together in places.values():
+            n = len(together[0])
             starts = rng.integers(n, size=(n_draws, -(-n // length)))
             drawn = (starts[:, :, None] + np.arange(length)).reshape(n_draws, -1)[:, :n] % n
-            weights[:, rows] = _counts(drawn, n)
+            for rows in together:
+                weights[:, rows] = _counts(drawn, n)
         return weights
 
     return draw, sizes
@@ -135,4 +143,4 @@ def _extremes(label, scores, threshold, shares):
     for value, share in shares.items():
         weights = np.append(np.where(label == value, 1 - share, 1.0), share * np.count_nonzero(label == value))
         parts += [weighted_metrics(np.append(label, value), np.append(scores, end), weights[None], threshold) for end in ends]
-    return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -96,8 +96,6 @@ def summary_table(results):
         rows.append({
             "detector": name, "title": kept["title"], "supervised": bool(kept["supervised"]),
             "judged_by": calibration["judged_by"], "level": kept["parameters"]["level"], "roc_auc": metrics["roc_auc"],
-            "roc_auc_low": kept["interval"]["low"], "roc_auc_high": kept["interval"]["high"],
-            "roc_auc_low_of_all": together["low"],
             **{size: kept["interval"][size] for size in ("n_eff", "n_eff_normal", "n_eff_anomalous")},
             **{key: metrics[key] for key in ("pauc", "average_precision", "prevalence", "recall", "precision", "f1", "accuracy",
                                              "balanced_accuracy", "mcc")},
@@ -108,12 +106,21 @@ def summary_table(results):
             "median_onset_delay_s": metrics["median_onset_delay_s"], "threshold": calibration["threshold"],
             **{f"{metric}_{end}": bound for metric, ends in kept["intervals"].items()
                for end, bound in zip(("low", "high"), ends, strict=True)},
+            **_louder(kept["level_response"]),
+            "roc_auc_low": kept["interval"]["low"], "roc_auc_high": kept["interval"]["high"], "roc_auc_low_of_all": together["low"],
             **kept["controls"], **kept["leakage"], **kept["spreads"],
             "sections": len({row["section"] for row in kept["sections"]["table"]}),
             **{f"section_{name}": value for name, value in kept["sections"]["means"].items()}, "seconds": kept["seconds"]})
     rows = [{name: np.nan if value is None else value for name, value in row.items()} for row in rows]  # JSON knows no NaN
     return pd.DataFrame(rows).sort_values(["supervised", "roc_auc"], ascending=[True, False], kind="stable",
                                            ignore_index=True)
+
+
+def _louder(response):
+    """The largest share of normal test sound that is flagged half a decibel, and 6 dB, louder or softer."""
+    table = pd.DataFrame(response).astype(float)
+    largest = table.groupby(table["gain_db"].abs())["flagged_normal"].max()
+    return {"flagged_normal_0_5_db": largest.get(0.5, np.nan), "flagged_normal_6_db": largest.get(6.0, np.nan)}
 
 
 def compared_pairs(results):
@@ -128,16 +135,20 @@ def level_responses(results):
 
 
 def amounts(results):
-    """How much sound of each kind a run has: ``{"normal": {"s", "recordings", "tested"}, "anomalous": ...}``.
+    """How much of each kind a run has: ``{"normal": {"s", "units", "unit", "tested"}, "anomalous": ...}``.
 
-    ``s`` is seconds, ``tested`` the share that tests.
+    ``s`` is seconds, ``units`` the number of files or, where recordings are judged and groups are named, of groups (``unit`` says
+    which, ``recording`` or ``group``), ``tested`` the share that tests.
     """
-    recordings = next(iter(results.values()))["recordings"]
+    first = next(iter(results.values()))
+    recordings, units = first["recordings"], set(first["items"].get("unit", ()))
+    grouped = first["calibration"]["judged_by"] == "recording" and any(about.get("group") in units for about in recordings)
     given, found = any(about.get("split") for about in recordings), {}
     for label, shares in (("normal", NORMAL_SHARES), ("anomalous", ANOMALOUS_SHARES)):
         own = [about for about in recordings if about["label"] == label]
-        found[label] = {"s": sum(about["duration_s"] for about in own), "recordings": len(own),
-                        "tested": 1.0 if given else shares["test"]}
+        names = {grouped and about.get("group") or about["path"] for about in own}
+        found[label] = {"s": sum(about["duration_s"] for about in own), "units": len(names),
+                        "unit": "group" if grouped else "recording", "tested": 1.0 if given else shares["test"]}
     return found
 
 

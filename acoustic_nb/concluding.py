@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from acoustic_nb.intervals import MIN_EFFECTIVE_SIZE
 from acoustic_nb.verdict import has_evidence
 from acoustic_nb.wording import figures_of
 
@@ -39,12 +40,24 @@ def conclusions(summary, pairs, failed=()):
 
 
 def _of_detector(row, evidence):
-    against = ("its interval lies above chance and its AUC above its identity control" if evidence
-               else "below chance: it ranks normal sound as the more anomalous" if row.roc_auc < 0.5
-               else "not clearly above chance and its controls")
+    against = ("an interval that holds for all detectors at once lies above chance, and its AUC above its identity control"
+               if evidence else _not_shown(row))
     kind = "supervised" if row.supervised else "learns from normal sound only"
     return (f"**{row.title}** ({kind}): {figures_of(row)}; {against}. It flags {row.recall:.0%} of the anomalous "
             f"{row.judged_by}s and {row.false_alarm_rate:.0%} of the normal ones.")
+
+
+def _not_shown(row):
+    """The first condition of evidence that a row does not meet."""
+    if row.roc_auc < 0.5:
+        return "below chance: it ranks normal sound as the more anomalous"
+    if row.n_eff < MIN_EFFECTIVE_SIZE:
+        return "on too little independent data to say anything"
+    if row.roc_auc_low_of_all <= 0.5:
+        return f"an interval that holds for all detectors at once, from {row.roc_auc_low_of_all:.2f} on, does not lie above chance"
+    if not row.roc_auc > row.identity_high:
+        return "not above its identity control" if np.isfinite(row.identity_high) else "there is no identity control beside it"
+    return "relabelled recordings reach it too often"
 
 
 def _order(summary, pairs):
@@ -59,17 +72,17 @@ def _order(summary, pairs):
     if not shown:
         return ["No difference between two detectors that learn from normal sound alone is more than chance (paired test, Holm "
                 "over all pairs): their order may be another one next time."]
-    return [f"More than chance (paired test, Holm over all pairs) are: {', '.join(shown)}. All other pairs of detectors that learn "
-            "from normal sound alone are indistinguishable here."]
+    rest = " All other pairs of detectors that learn from normal sound alone are indistinguishable here."
+    return [f"More than chance (paired test, Holm over all pairs) are: {', '.join(shown)}." + rest * (len(shown) < len(among))]
 
 
 def _alarms(summary):
     lines = []
-    off = summary[summary["false_alarm_rate_low"] > summary["false_alarm_rate_used"]]
+    off = summary[summary["false_alarm_rate_low"] > summary["true_rate_high"]]
     if len(off):
-        lines.append("More false alarms than aimed at, beyond what chance explains: " + ", ".join(
-            f"{row.title} ({row.false_alarm_rate:.1%} instead of {row.false_alarm_rate_used:.1%})" for row in off.itertuples())
-            + ". The normal sound changed between calibration and test, or the calibration part is too small to tell.")
+        lines.append("More false alarms than the calibration sound allows, beyond what chance explains: " + ", ".join(
+            f"{row.title} ({row.false_alarm_rate:.1%}, where at most {row.true_rate_high:.1%} was to be expected)"
+            for row in off.itertuples()) + ". The normal sound has changed between calibration and test.")
     if not summary["promised"].astype(bool).all():
         lines.append("The false-alarm rate is aimed at, not promised, for "
                      + ", ".join(summary["title"][~summary["promised"].astype(bool)])
@@ -84,9 +97,13 @@ def _controls(summary):
              + (", but the features are blind to it." if summary["level"].iloc[0] == "removed" else ".")]
     split = summary[np.isfinite(summary["random_split_auc"])]
     if len(split):
-        lines.append("A random split of windows, as it is often seen, would have reported ROC AUC " + ", ".join(
-            f"{row.random_split_auc:.3f} for {row.title} (here {row.roc_auc:.3f})" for row in split.itertuples())
-            + f": {split['random_split_shared'].iloc[0]:.0%} of its test windows share sound with a training window, here none.")
+        here = [f" (here {auc:.3f})" if item == "window" else "" for auc in split["roc_auc"]]
+        shared = split["random_split_shared"].iloc[0]
+        lines.append("A random split of windows, as it is often seen, would have reported ROC AUC "
+                     + ", ".join(f"{row.random_split_auc:.3f} for {row.title}{honest}"
+                                 for row, honest in zip(split.itertuples(), here, strict=True))
+                     + (" over windows" if item == "recording" else "")
+                     + (f": {shared:.0%} of its test windows share sound with a training window, here none." if shared else "."))
     return lines
 
 
@@ -98,7 +115,7 @@ def _spreads(summary):
             + "; this comes on top of the intervals, which hold for one cut.")
     rolled = summary[summary["seed_roc_auc_max"] > summary["seed_roc_auc_min"]]
     if len(rolled):
-        lines.append(f"Over {summary['seeds'].max():.0f} seeds it goes " + ", ".join(
+        lines.append(f"Over {summary['seeds'].max():.0f} seeds the ROC AUC goes " + ", ".join(
             f"from {row.seed_roc_auc_min:.2f} to {row.seed_roc_auc_max:.2f} for {row.title}" for row in rolled.itertuples())
-            + "; the others do not depend on it.")
+            + ("; the others do not depend on the seed." if len(rolled) < len(summary) else "."))
     return lines

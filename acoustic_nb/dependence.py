@@ -4,7 +4,7 @@ Windows that depend on each other are worth fewer: n_eff = n / inflation, see ``
 """
 
 import numpy as np
-from scipy import stats
+from scipy import fft, stats
 
 from acoustic_nb.thresholds import autocorrelation
 
@@ -32,8 +32,8 @@ def mean_spread(series, ranks, items, *, judged_by):
 
     Windows: variance / n times the geometric mean of the inflation of the series and that of the ranks of the scores, where the
     latter is larger: placements near 0 or 1, and rare flags, hide how dependent the windows are. A constant series has variance
-    0 and an inflation of 1, or n where the ranks are constant too. Recordings: cluster-robust over units, n_eff is their number;
-    conservative where units hold both labels.
+    0 and an inflation of 1, or n where the ranks are constant too. Channels of the same seconds count as one. Recordings:
+    cluster-robust over units, n_eff is their number; conservative where units hold both labels.
     """
     n, constant = len(series), np.ptp(series) < 1e-12
     if judged_by == "recording":
@@ -43,7 +43,7 @@ def mean_spread(series, ranks, items, *, judged_by):
     recording = items["recording"].to_numpy()
     of_ranks = inflation(ranks, recording)
     of_series = inflation(series, recording) if not constant else 1.0 if np.ptp(ranks) > 1e-12 else float(n)
-    both = np.sqrt(of_series * max(of_series, of_ranks))
+    both = min(np.sqrt(of_series * max(of_series, of_ranks)) * simultaneous(items), n)
     return (0.0 if constant else float(series.var(ddof=1) / n * both)), float(n / both)
 
 
@@ -69,23 +69,33 @@ def inflation(series, recording):
     """
     n, r = len(series), autocorrelation(series, recording)
     centred = series - np.mean(series)
-    variance, codes = np.dot(centred, centred), np.unique(recording, return_inverse=True)[1]
-    total, last = 0.0, np.inf
-    lags = range(0, max(np.bincount(codes).max() // 3, 2), 2) if variance > 1e-24 * max(1.0, np.dot(series, series)) else ()
-    used = 0
-    for lag in lags:
-        last = min(last, sum(_autocovariance(centred, codes, k) for k in (lag, lag + 1)) / variance)
+    variance = np.dot(centred, centred)
+    total, last, used = 0.0, np.inf, 0
+    correlations = _autocovariances(centred, recording) / variance if variance > 1e-24 * max(1.0, np.dot(series, series)) else ()
+    for lag in range(0, len(correlations) - 1, 2):
+        last = min(last, correlations[lag] + correlations[lag + 1])
         if last <= 0:
             break
         total, used = total + last, 2 * lag + 3
     return float(np.clip(max((1 + r) / (1 - r), (2 * total - 1) / max(1 - used / n, 0.3)), 1, n))
 
 
-def _autocovariance(centred, codes, lag):
-    """Sum of products of values that are ``lag`` apart in one recording, scaled to what one recording would have of them."""
-    n = len(centred) - lag
-    products = (centred[:n] * centred[lag:])[codes[:n] == codes[lag:]]
-    return products.mean() * n if len(products) else 0.0
+def _autocovariances(centred, recording):
+    """Sums of products of values that are 0, 1, 2, ... apart in one recording, scaled to what one recording would have of them."""
+    codes, n = np.unique(recording, return_inverse=True)[1], len(centred)
+    sizes = np.bincount(codes)
+    lags = np.arange(2 * ((max(sizes.max() // 3, 2) + 1) // 2))
+    sums, counts = np.zeros(len(lags)), np.zeros(len(lags))
+    for code, size in enumerate(sizes):
+        spectrum = np.fft.rfft(centred[codes == code], fft.next_fast_len(size + len(lags), real=True))
+        sums += np.fft.irfft(np.abs(spectrum)**2, fft.next_fast_len(size + len(lags), real=True))[:len(lags)]
+        counts += np.maximum(size - lags, 0)
+    return np.where(counts > 0, sums / np.maximum(counts, 1) * (n - lags), 0.0)
+
+
+def simultaneous(items):
+    """How many of the items are other channels of the same seconds, on average: 1 where there are none."""
+    return float(items["channels"].mean()) if "channels" in items else 1.0
 
 
 def unit_sums(series, items):

@@ -319,20 +319,21 @@ class _FrameFeatures:
     """What every window of one rate shares: the mel filters and the number of contrast bands."""
 
     def __init__(self, sample_rate, n_mfcc):
-        with warnings.catch_warnings():  # a library behind librosa asks for a notebook widget that nothing here needs
+        self.sample_rate, self.n_mfcc, self.n_bands = sample_rate, n_mfcc, contrast_bands(sample_rate)
+        with warnings.catch_warnings():
+            # a library behind librosa asks for a notebook widget that nothing here needs, when one of its parts is first named
             warnings.filterwarnings("ignore", message="IProgress")
+            # at 96 kHz the lowest mel bands are narrower than an FFT bin, as in librosa
+            warnings.filterwarnings("ignore", message="Empty filters")
             import librosa
 
-        self.librosa, self.sample_rate, self.n_mfcc = librosa, sample_rate, n_mfcc
-        self.n_bands = contrast_bands(sample_rate)
-        with warnings.catch_warnings():  # at 96 kHz the lowest mel bands are narrower than an FFT bin, as in librosa
-            warnings.filterwarnings("ignore", message="Empty filters")
             self.mel_filters = librosa.filters.mel(sr=sample_rate, n_fft=N_FFT)
+            self.stft, self.power_to_db, self.feature = librosa.stft, librosa.power_to_db, librosa.feature
 
     def mean(self, sound):
-        feature = self.librosa.feature
-        magnitude = np.abs(self.librosa.stft(sound, n_fft=N_FFT, hop_length=FRAME_HOP))
-        mel_db = self.librosa.power_to_db(self.mel_filters @ magnitude**2)
+        feature = self.feature
+        magnitude = np.abs(self.stft(sound, n_fft=N_FFT, hop_length=FRAME_HOP))
+        mel_db = self.power_to_db(self.mel_filters @ magnitude**2)
         spectrum = {"S": magnitude, "sr": self.sample_rate, "n_fft": N_FFT}
         return np.concatenate([
             feature.mfcc(S=mel_db, n_mfcc=self.n_mfcc).mean(axis=1),

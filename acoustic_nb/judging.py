@@ -1,15 +1,17 @@
 """Judging: what gets a score in the end, windows or whole recordings, as the split demands.
 
 Items are the rows of a DataFrame: ``recording``, ``label``, ``score`` and ``unit``, the recording or group that makes items
-dependent on each other. Windows have ``start_s`` and ``end_s`` too, recordings ``section``, ``domain`` and ``windows``.
+dependent on each other. All have ``section`` and ``domain``, windows ``start_s``, ``end_s`` and ``channels`` too (how many channels
+of the same seconds there are), recordings ``windows``.
 """
 
+from collections import Counter
 from functools import partial
 
 import pandas as pd
 
 from acoustic_nb.clips import clip_scores
-from acoustic_nb.parts import units
+from acoustic_nb.parts import same_seconds, units
 
 
 def make_judge(split, recordings, *, how="mean"):
@@ -27,11 +29,15 @@ def make_judge(split, recordings, *, how="mean"):
     callable
         ``judge(windows, scores)`` returns the items of a FeatureTable with one score per window.
     """
+    beside = Counter(recording.name for pair in same_seconds(recordings) for recording in pair)
     about = pd.DataFrame({"recording": [recording.name for recording in recordings],
                           "unit": list(units(recordings, at_least=1).values()),
                           "section": [recording.section for recording in recordings],
-                          "domain": [recording.domain for recording in recordings]})
-    return partial(window_items, about=about) if split.judged_by == "window" else partial(recording_items, about=about, how=how)
+                          "domain": [recording.domain for recording in recordings],
+                          "channels": [1 + beside[recording.name] for recording in recordings]})
+    if split.judged_by == "window":
+        return partial(window_items, about=about)
+    return partial(recording_items, about=about.drop(columns="channels"), how=how)
 
 
 def window_items(windows, scores, *, about=None):

@@ -140,7 +140,7 @@ def mixture_to_hear(mixtures, recordings, event, level_db, *, duration_s=4.0):
     begin_s = max(recording.start_s, (trial.start_s + trial.end_s - duration_s) / 2)
     first = round((trial.start_s - begin_s) * event.sample_rate)
     sound = _added(recording.part(begin_s, duration_s), event.samples * np.float32(trial.gain * 10 ** (level_db / 20)), first)
-    return in_memory(sound, name=f"{recording.name} with the event", label=1, sample_rate=event.sample_rate)
+    return in_memory(sound, name=f"{recording.name} with the event", label=1, sample_rate=event.sample_rate, start_s=begin_s)
 
 
 def _places(split, recordings, event, trials, rng):

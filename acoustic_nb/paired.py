@@ -13,6 +13,7 @@ from scipy import stats
 from acoustic_nb.dependence import class_ranks, degrees_of_freedom, mean_spread, placements
 from acoustic_nb.evaluation import checked
 
+SIGNIFICANT = 0.05
 COLUMNS = ["first", "second", "difference", "low", "high", "p", "p_holm", "n_eff", "distinguishable", "more_times"]
 
 
@@ -38,8 +39,8 @@ def compare_pairs(items_by_name, *, judged_by, confidence=0.95):
         second, with its interval ``low`` to ``high``, -1 to 1; ``p``, two-sided, and ``p_holm``, corrected over all pairs (Holm
         1979); ``n_eff``, independent items of the smaller class; ``distinguishable``: p_holm below 0.05; ``more_times``: how
         many times as much test sound, equally mixed, a difference of this size needs to be found with a probability of 80 % at
-        p < 0.05 for this pair alone. 1 or less: it is found already; infinite for a difference of 0; NaN where the sound does
-        not say. Recordings of fewer than two units in a class show nothing: p is 1.
+        the level that Holm leaves this pair. 1 or less: it is found more often already; infinite for a difference of 0; NaN where
+        the sound does not say. Recordings of fewer than two units in a class show nothing: p is 1.
 
     Raises
     ------
@@ -60,7 +61,9 @@ def compare_pairs(items_by_name, *, judged_by, confidence=0.95):
             for first, second in combinations(names, 2)]
     table = pd.DataFrame(rows, columns=COLUMNS)
     table["p_holm"] = holm(table["p"].to_numpy())
-    return table.assign(distinguishable=table["p_holm"] < 0.05)
+    level = SIGNIFICANT / (len(table) - table["p"].rank(method="first") + 1)
+    table["more_times"] *= (_deviations(level) / _deviations(SIGNIFICANT))**2
+    return table.assign(distinguishable=table["p_holm"] < SIGNIFICANT)
 
 
 def holm(p):
@@ -89,10 +92,14 @@ def _compare(placed, ranks, label, items, judged_by, tail):
         error, freedom = np.sqrt(variance), degrees_of_freedom(spreads, judged_by=judged_by)
         half = stats.t.ppf(1 - tail, freedom) * error
         p, low, high = 2 * stats.t.sf(abs(difference) / error, freedom), difference - half, difference + half
-        needed = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
-        more_times = (needed * error / difference) ** 2 if abs(difference) > 1e-12 else np.inf
+        more_times = (_deviations(SIGNIFICANT) * error / difference)**2 if abs(difference) > 1e-12 else np.inf
     return {"difference": difference, "low": float(max(low, -1)), "high": float(min(high, 1)), "p": float(min(p, 1)),
             "n_eff": n_eff, "more_times": float(more_times)}
+
+
+def _deviations(level):
+    """How many standard errors a difference must be from 0 to be found at this level with a probability of 80 %."""
+    return stats.norm.ppf(1 - level / 2) + stats.norm.ppf(0.8)
 
 
 def _check_same(items, others, first, second):

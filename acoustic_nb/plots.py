@@ -234,9 +234,9 @@ def roc_curves(curves, ax=None, *, marks=None):
     ``curves`` maps a title to (label, scores); ``marks`` a title to the threshold in use, drawn as a dot.
     """
     ax = _one(ax, width=4.6, height=4.2)
-    for index, (title, (label, scores)) in enumerate(curves.items()):
+    for title, (label, scores) in curves.items():
         false_alarm_rate, recall, _ = roc_curve(label, scores)
-        line, = ax.plot(false_alarm_rate, recall, linestyle=LINE_STYLES[index % 6], color=_curve_colour(index, len(curves)),
+        line, = ax.plot(false_alarm_rate, recall, **curve_style(title, curves),
                         label=f"{title}: AUC {roc_auc_score(label, scores):.3f}")
         if marks:
             label, flagged = np.asarray(label), np.asarray(scores) > marks[title]
@@ -250,10 +250,9 @@ def roc_curves(curves, ax=None, *, marks=None):
 def precision_recall_curves(curves, ax=None):
     """Precision over recall; the grey line is the prevalence, which chance reaches. ``curves`` as in ``roc_curves``."""
     ax = _one(ax, width=4.6, height=4.2)
-    for index, (title, (label, scores)) in enumerate(curves.items()):
+    for title, (label, scores) in curves.items():
         precision, recall, _ = precision_recall_curve(label, scores)
-        ax.plot(recall, precision, linestyle=LINE_STYLES[index % 6], color=_curve_colour(index, len(curves)), label=title,
-                drawstyle="steps-post")
+        ax.plot(recall, precision, **curve_style(title, curves), label=title, drawstyle="steps-post")
         ax.axhline(np.mean(label), color="0.6", linewidth=0.8)
     ax.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     ax.legend(loc="lower left", fontsize=8)
@@ -382,8 +381,11 @@ def _timeline(ax, middle_s, values, threshold, label):
     ax.axhline(threshold, color="black", linestyle=":", linewidth=1.2, label="threshold")
 
 
-def _curve_colour(index, n_curves):
-    return "black" if n_curves == 1 else plt.get_cmap("viridis")(index / n_curves)
+def curve_style(title, titles):
+    """Colour and line of one of several titles: the same in every figure that draws these, in whatever order."""
+    place = sorted(titles).index(title)
+    return {"color": "black" if len(titles) == 1 else plt.get_cmap("viridis")(place / len(titles)),
+            "linestyle": LINE_STYLES[place % len(LINE_STYLES)]}
 
 
 def _one(ax, *, width=8.0, height=3.0):

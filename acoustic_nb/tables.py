@@ -46,9 +46,10 @@ def metrics_table(metrics, calibration, interval, intervals, controls, spreads, 
         ("precision", "precision", "depends on the prevalence"), ("F1", "f1", "depends on the prevalence"),
         ("accuracy", "accuracy", "depends on the prevalence"), ("balanced accuracy", "balanced_accuracy", "0.5 is chance"),
         ("MCC", "mcc", "0 is chance")]
-    ranges = {"roc_auc": (interval["low"], interval["high"]), **intervals}
-    rows = [(what, _number(metrics[name]), _range(*ranges[name]), against) for what, name, against in rows]
-    rows += _event_rows(metrics) + _spread_rows(spreads) + _control_rows(controls) + _leakage_rows(leakage, item)
+    ranges = {**intervals, "roc_auc": (interval["low"], interval["high"])}
+    rows = [(what, _number(metrics[name], digits), _range(*ranges[name], digits=min(digits, 2)), against) for what, name, against in
+            rows for digits in [0 if name == "false_events_per_hour" else 3]]
+    rows += _event_rows(metrics) + _spread_rows(spreads) + _control_rows(controls, item) + _leakage_rows(leakage, item)
     return pd.DataFrame(rows, columns=["what", "value", "95 % interval", "read it against"])
 
 
@@ -75,7 +76,8 @@ def _spread_rows(spreads):
     return rows
 
 
-def _control_rows(controls):
+def _control_rows(controls, item):
+    weak = " (a weak control, other seconds of these recordings have trained)" if item == "window" else ""
     identity = ("none", "", "needs two blocks of two held-out normal recordings")
     if np.isfinite(controls["identity_high"]):
         identity = (_range(controls["identity_low"], controls["identity_high"]), "",
@@ -83,7 +85,7 @@ def _control_rows(controls):
     chance = ("none", "", controls["chance_note"])
     if np.isfinite(controls["chance_p"]):
         chance = (f"{controls['chance_p']:.3g}", "", f"share of {controls['chance_permutations']:.0f} relabellings that reach the "
-                  f"ROC AUC; 95 % of them lie between {controls['chance_low']:.2f} and {controls['chance_high']:.2f}")
+                  f"ROC AUC{weak}; 95 % of them lie between {controls['chance_low']:.2f} and {controls['chance_high']:.2f}")
     return [("control: level alone", f"{controls['level_auc']:.3f}", "",
              "ROC AUC of the RMS level; the result should lie above it"),
             ("control: first MFCC alone", f"{controls['mfcc_1_auc']:.3f}", "", "for orientation: it follows the level, and more"),
@@ -111,11 +113,11 @@ def ranking_table(summary):
         "fit in s": summary["seconds"].map("{:.1f}".format)})
     if summary["rotations"].max() > 1:
         table.insert(4, f"{summary['rotations'].max():.0f} rotations", [
-            f"{row.roc_auc_mean:.3f}\u00a0({_range(row.roc_auc_min, row.roc_auc_max)})" for row in summary.itertuples()])
+            f"{row.roc_auc_mean:.3f} ({_range(row.roc_auc_min, row.roc_auc_max)})" for row in summary.itertuples()])
     if summary["seeds"].max() > 1:
         table.insert(4, f"{summary['seeds'].max():.0f} seeds", [
-            f"{row.seed_roc_auc_mean:.3f}\u00a0({_range(row.seed_roc_auc_min, row.seed_roc_auc_max)})"
-            for row in summary.itertuples()])
+            f"{row.seed_roc_auc_mean:.3f} ({_range(row.seed_roc_auc_min, row.seed_roc_auc_max)})"
+            if row.seed_roc_auc_max > row.seed_roc_auc_min else "no difference" for row in summary.itertuples()])
     return table.set_index("detector").T
 
 
@@ -126,10 +128,10 @@ def alarm_table(summary):
         "threshold made for": [f"{row.false_alarm_rate_used:.1%}, {'promised' if row.promised else 'aimed at'}"
                                for row in summary.itertuples()],
         "true rate (95 %)": [_percents(row.true_rate_low, row.true_rate_high) for row in summary.itertuples()],
-        "realised (95 %)": [f"{row.false_alarm_rate:.1%}\u00a0({_percents(row.false_alarm_rate_low, row.false_alarm_rate_high)})"
+        "realised (95 %)": [f"{row.false_alarm_rate:.1%} ({_percents(row.false_alarm_rate_low, row.false_alarm_rate_high)})"
                             for row in summary.itertuples()],
         "false events/h (95 %)": _with_range(summary, "false_events_per_hour", digits=0),
-        "recall (95 %)": [f"{row.recall:.0%}\u00a0({_percents(row.recall_low, row.recall_high)})" for row in summary.itertuples()],
+        "recall (95 %)": [f"{row.recall:.0%} ({_percents(row.recall_low, row.recall_high)})" for row in summary.itertuples()],
         "F1 (95 %)": _with_range(summary, "f1"),
         "MCC (95 %)": _with_range(summary, "mcc")})
     if summary["events"].max() > 0:
@@ -151,21 +153,31 @@ def control_table(summary):
 
 
 def pair_table(pairs, titles):
-    """The pairs of ``compared_pairs`` with their titles, the clearest difference first."""
+    """The pairs of ``compared_pairs`` with their titles, the clearest difference of ROC AUC first."""
     rows = pairs.sort_values("p_holm", kind="stable")
+    turned = rows["difference"] < 0  # the better one first
+    rows = rows.assign(first=rows["first"].where(~turned, rows["second"]), second=rows["second"].where(~turned, rows["first"]),
+                       low=rows["low"].where(~turned, -rows["high"]), high=rows["high"].where(~turned, -rows["low"]))
     return pd.DataFrame({
-        "detectors": [f"{titles[row.first]} – {titles[row.second]}" for row in rows.itertuples()],
-        "difference of ROC AUC (95 %)": [f"{row.difference:+.3f} ({row.low:+.2f} to {row.high:+.2f})" for row in rows.itertuples()],
-        "p": rows["p"].map("{:.3g}".format), "p after Holm": rows["p_holm"].map("{:.3g}".format),
-        "so": np.where(rows["distinguishable"], "different", "indistinguishable here"),
-        "needs": ["–" if row.distinguishable else f"{row.more_times:.1f} times the sound" if 1 < row.more_times <= 100
-                  else "more than 100 times" if row.more_times > 100 else "about as much again" for row in rows.itertuples()],
+        "detectors": [f"{titles[row.first]} over {titles[row.second]}" for row in rows.itertuples()],
+        "by (95 %)": [f"{abs(row.difference):.3f} ({_range(row.low, row.high)})" for row in rows.itertuples()],
+        "p (Holm)": ["< 0.001" if p < 0.001 else f"{p:.2g}" for p in rows["p_holm"]],
+        "so": np.where(rows["distinguishable"], "better", "indistinguishable here"),
+        "needs": ["–" if row.distinguishable else _needed(row.more_times) for row in rows.itertuples()],
     }).set_index("detectors")
 
 
 def _with_range(summary, name, *, digits=2):
-    return [f"{_number(value, digits)}\u00a0({_range(low, high, digits=min(digits, 2))})"
+    return [f"{_number(value, digits)} ({_range(low, high, digits=min(digits, 2))})"
             for value, low, high in zip(summary[name], summary[f"{name}_low"], summary[f"{name}_high"], strict=True)]
+
+
+def _needed(more_times):
+    if np.isnan(more_times) or np.isinf(more_times):  # too few units to tell, or no difference at all
+        return "cannot be said"
+    if more_times <= 1:
+        return "a little more sound"
+    return f"{more_times:.1f} times the sound" if more_times <= 100 else "more than 100 times"
 
 
 def _percents(low, high):

@@ -60,7 +60,7 @@ class Calibration:
         return sentence
 
 
-def calibrate(calibration_scores, false_alarm_rate, *, units=None):
+def calibrate(calibration_scores, false_alarm_rate, *, units=None, channels=1.0):
     """Threshold for a wanted false-alarm rate.
 
     Parameters
@@ -72,6 +72,8 @@ def calibrate(calibration_scores, false_alarm_rate, *, units=None):
     units : array, shape (n,), optional
         For recordings: what each belongs to. Scores of different units are independent, those of one count as one, and units of
         unequal sizes s as (sum of s)² / (sum of s²) (Kish 1965). Windows depend on their neighbours.
+    channels : float
+        For windows: how many channels of the same seconds there are, which count as one.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def calibrate(calibration_scores, false_alarm_rate, *, units=None):
     n = len(scores)
     used_rate = max(float(false_alarm_rate), 1 / (n + 1))
     if units is None:
-        n_eff, carried = effective_size(scores), carried_size(scores)
+        n_eff, carried = (size(scores) / channels for size in (effective_size, carried_size))
     else:
         sizes = np.unique(np.asarray(units), return_counts=True)[1]
         n_eff = carried = float(n**2 / np.dot(sizes, sizes))
@@ -138,6 +140,13 @@ def rate_range(calibration, confidence=0.95):
     return tuple(float(betaincinv(n_eff + 1 - k_eff, k_eff, end)) for end in ((1 - confidence) / 2, (1 + confidence) / 2))
 
 
+def calibrate_items(items, false_alarm_rate, *, judged_by):
+    """``calibrate`` on the calibration items of a judge, with what it knows of them: units, or channels of the same seconds."""
+    if judged_by == "recording":
+        return calibrate(items["score"], false_alarm_rate, units=items["unit"])
+    return calibrate(items["score"], false_alarm_rate, channels=float(items["channels"].mean()))
+
+
 def check_rate(false_alarm_rate):
     """Refuse a false-alarm rate that is no share between 0 and 1, both excluded."""
     if not 0 < false_alarm_rate < 1:
@@ -166,9 +175,9 @@ def autocorrelation(series, recording=None):
     return float(np.clip(_estimated_r(np.asarray(series, dtype=float), recording), 0, MAX_AUTOCORRELATION))
 
 
-def effective_size(series, r=None):
+def effective_size(series):
     """How many independent values a series is worth: n (1 - r) / (1 + r), r its lag-1 autocorrelation."""
-    r = autocorrelation(series) if r is None else r
+    r = autocorrelation(series)
     return len(series) * (1 - r) / (1 + r)
 
 

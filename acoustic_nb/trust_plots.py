@@ -6,7 +6,7 @@ As in ``plots``: data in, axes out, a new figure where ``ax`` is missing.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from acoustic_nb.plots import COLOURS, LABELS, LINE_STYLES, MARKERS
+from acoustic_nb.plots import COLOURS, LABELS, MARKERS, curve_style
 
 
 def auc_ranges(summary, ax=None):
@@ -18,7 +18,7 @@ def auc_ranges(summary, ax=None):
     for row, about in enumerate(summary.itertuples()):
         once = {"label": None} if row else {}
         if np.isfinite(about.identity_high):
-            ax.barh(row, about.identity_high - about.identity_low, left=about.identity_low, height=0.66, color="0.86",
+            ax.barh(row, max(about.identity_high - about.identity_low, 0.004), left=about.identity_low, height=0.66, color="0.86",
                     **({"label": "identity control"} | once))
         ax.plot([about.roc_auc_low, about.roc_auc_high], [row, row], color="black", linewidth=2.2,
                 **({"label": "95 % interval"} | once))
@@ -52,7 +52,7 @@ def level_responses(responses, axes=None):
     for ax, (title, response) in zip(axes.flat, responses.items(), strict=False):
         place = np.arange(len(response))
         for label, name in enumerate(LABELS):
-            ax.plot(place, response[f"flagged_{name}"], marker=MARKERS[label], color=COLOURS[label], linestyle=("-", "--")[label],
+            ax.plot(place, response[f"flagged_{name}"], marker=MARKERS[label], color=COLOURS[label], linestyle=":", linewidth=0.8,
                     label=name)
         ax.set(ylim=(-0.04, 1.04), xticks=place)
         ax.set_xticklabels([f"{gain_db:+g}" if gain_db else "0" for gain_db in response["gain_db"]])
@@ -72,12 +72,13 @@ def detection_curves(shares, ax=None):
     ``shares`` maps a title to the DataFrame from ``sensitivity.found_shares``.
     """
     ax = plt.subplots(figsize=(8.5, 4.4), layout="constrained")[1] if ax is None else ax
-    for index, (title, share) in enumerate(shares.items()):
+    for title, share in shares.items():
         mixed = share[np.isfinite(share["level_db"])].sort_values("level_db")
-        colour = plt.get_cmap("viridis")(index / max(1, len(shares)))
-        ax.plot(mixed["level_db"], mixed["share"], linestyle=LINE_STYLES[index % 6], marker=".", color=colour, label=title)
+        style = curve_style(title, shares)
+        ax.plot(mixed["level_db"], mixed["share"], marker=".", label=title, **style)
         none = share[np.isneginf(share["level_db"])]
-        ax.plot(np.full(len(none), mixed["level_db"].min() - 4), none["share"], "_", color=colour, markersize=14, markeredgewidth=2)
+        ax.plot(np.full(len(none), mixed["level_db"].min() - 4), none["share"], "_", color=style["color"], markersize=14,
+                markeredgewidth=2)
     ax.axhline(0.5, color="0.4", linestyle=":", linewidth=1)
     low = min(share.loc[np.isfinite(share["level_db"]), "level_db"].min() for share in shares.values())
     ax.text(low - 4, 1.02, "no event", ha="center", va="bottom", fontsize=8)

@@ -31,7 +31,7 @@ def reach_verdict(summary, pairs, amounts):
     """
     evidence = summary[has_evidence(summary)]
     blind = summary["level"].iloc[0] == "removed"
-    beyond_level = evidence if blind else evidence[evidence["roc_auc_low"] > evidence["level_auc"]]
+    beyond_level = evidence if blind else evidence[evidence["roc_auc_low_of_all"] > evidence["level_auc"]]
     if not (summary["n_eff"] >= MIN_EFFECTIVE_SIZE).any():
         kind, plain, figures = "too_little_data", *wording.too_little(summary, amounts)
     elif evidence.empty:

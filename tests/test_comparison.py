@@ -135,11 +135,39 @@ def test_how_much_sound_there_is(tmp_path):
     windows = join([random_table(4, name="a"), random_table(7, name="b"), random_table(2, label=1, name="c")])
     keep(run, "gmm", recordings=[recording.facts() for recording in recordings_of(windows)])
     # a window of 1 s every 0.5 s
-    assert amounts(load_results(run)) == {"normal": {"s": 2.5 + 4.0, "recordings": 2, "tested": 0.3},
-                                          "anomalous": {"s": 1.5, "recordings": 1, "tested": 0.5}}
+    assert amounts(load_results(run)) == {"normal": {"s": 2.5 + 4.0, "units": 2, "unit": "recording", "tested": 0.3},
+                                          "anomalous": {"s": 1.5, "units": 1, "unit": "recording", "tested": 0.5}}
     given = dict.fromkeys("abc", "test")
     keep(run, "gmm", recordings=[recording.facts() for recording in recordings_of(windows, split=given)])
     assert [amount["tested"] for amount in amounts(load_results(run)).values()] == [1.0, 1.0]
+
+
+def test_channels_and_parts_of_one_file_are_one_recording_and_groups_are_counted_where_recordings_are_judged(tmp_path):
+    run = open_run(tmp_path)
+    about = {"label": "normal", "duration_s": 2.0, "path": "/a.wav"}
+    facts = [about, about, {**about, "path": "/b.wav"}, {**about, "label": "anomalous", "path": "/x.wav"}]
+    keep(run, "gmm", recordings=facts)
+    assert {label: amount["units"] for label, amount in amounts(load_results(run)).items()} == {"normal": 2, "anomalous": 1}
+    days = [{**each, "group": day} for each, day in zip(facts, ("mon", "mon", "tue", "mon"), strict=True)]
+    keep(run, "gmm", recordings=days, items=judged_recordings(np.arange(6.0)).assign(unit=["mon"] * 6),
+         calibration={**CALIBRATION, "judged_by": "recording"})
+    found = amounts(load_results(run))
+    assert found["normal"] == {"s": 6.0, "units": 2, "unit": "group", "tested": 0.3} and found["anomalous"]["units"] == 1
+
+
+def test_the_interval_of_the_auc_is_the_one_that_was_kept_for_it(tmp_path):
+    run = open_run(tmp_path)
+    keep(run, "gmm", intervals={"pauc": [0.4, 0.9], "roc_auc": [0.1, 0.2]})  # whatever else there may be
+    summary = summary_table(load_results(run)).iloc[0]
+    assert (summary["roc_auc_low"], summary["roc_auc_high"]) == (0.6, 0.8)
+
+
+def test_what_half_a_decibel_and_six_do_to_the_flags_is_in_the_summary(tmp_path):
+    run = open_run(tmp_path)
+    keep(run, "gmm", level_response=[{"gain_db": gain_db, "flagged_normal": share} for gain_db, share in
+                                     ((-6.0, 0.9), (-0.5, 0.1), (0.0, 0.0), (0.5, 0.3), (6.0, None))])
+    summary = summary_table(load_results(run)).iloc[0]
+    assert (summary["flagged_normal_0_5_db"], summary["flagged_normal_6_db"]) == (0.3, 0.9)
 
 
 def test_level_responses_come_back_as_tables(tmp_path):

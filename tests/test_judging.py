@@ -28,7 +28,7 @@ def test_every_window_is_an_item():
         "recording": ["b", "b", "a", "a", "a"], "start_s": [0.0, 0.5, 0.0, 0.5, 1.0], "end_s": [1.0, 1.5, 1.0, 1.5, 2.0],
         "label": [0, 0, 0, 1, 1], "recording_label": [0, 0, 1, 1, 1], "score": SCORES,
         "unit": ["/nowhere/b.wav"] * 2 + ["/nowhere/a.wav"] * 3, "section": ["00"] * 2 + ["01"] * 3,
-        "domain": ["source"] * 2 + ["target"] * 3})
+        "domain": ["source"] * 2 + ["target"] * 3, "channels": 1})
     pd.testing.assert_frame_equal(items, expected)
 
 

@@ -38,7 +38,8 @@ ALLOWED = {
     # for people
     "plots": {"audio"}, "trust_plots": {"plots"}, "players": set(), "tables": set(),
     "comparison": {"detectors", "intervals", "paired", "splits"},
-    "wording": {"intervals"}, "verdict": {"intervals", "wording"}, "concluding": {"verdict", "wording"},
+    "advice": {"intervals"}, "wording": {"advice", "intervals"}, "verdict": {"intervals", "wording"},
+    "concluding": {"intervals", "verdict", "wording"},
     # runs
     "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},
     "worker": {"parameters", "report", "runs"},

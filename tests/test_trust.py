@@ -55,6 +55,7 @@ def results_of(recordings, level):
                          **chance_control(items, judged_by=by)},
             "spreads": {**spread(rotate(detector, table, recordings, 1, false_alarm_rate=0.05)),
                         **seed_spread(vary_seed(detector, split, judge, 1))},
+            "level_response": [{"gain_db": gain_db, "flagged_normal": 0.05} for gain_db in (-6.0, -0.5, 0.0, 0.5, 6.0)],
             "leakage": leakage_audit(detector, table, split),
             "sections": {"table": sections.to_dict("records"), "means": means(sections)}}
     return results
@@ -95,7 +96,7 @@ def test_a_planted_fault_separates():
     assert said["kind"] == "separates"
     assert "no evidence beyond" not in said["text"] and "level alone explains" not in said["text"]
     assert "says nothing about other machines" in said["text"]
-    assert "labels could not be permuted" in said["text"]
+    assert "too few recordings for a test with permuted labels" in said["text"]
 
 
 def test_half_a_decibel_on_a_steady_hum_is_explained_by_level():
