@@ -13,7 +13,7 @@ _HOME = {
     "audit_table": "catalogue", "audit_summary": "catalogue", "audit_warnings": "catalogue", "pick": "catalogue",
     "FeatureTable": "features", "extract_features": "features", "cached_features": "feature_cache",
     "Split": "splits", "block_split": "splits", "split_recordings": "units", "describe_split": "units",
-    "calibrate": "thresholds", "p_values": "thresholds", "rate_range": "thresholds",
+    "calibrate": "thresholds", "calibrate_items": "thresholds", "p_values": "thresholds", "rate_range": "thresholds",
     "make_judge": "judging", "kept_items": "judging",
     "evaluate": "evaluation", "by_recording": "evaluation", "score_table": "evaluation",
     "section_table": "sections", "means": "sections", "event_report": "events", "compare_units": "left_out",
@@ -26,10 +26,10 @@ _HOME = {
     "section_summary": "comparison", "section_means": "comparison", "sound_of": "comparison", "unit_summary": "comparison",
     "compared_pairs": "comparison", "level_responses": "comparison", "amounts": "comparison", "agreement": "comparison",
     "metrics_table": "tables", "ranking_table": "tables", "alarm_table": "tables", "control_table": "tables",
-    "pair_table": "tables",
+    "level_table": "tables", "pair_table": "tables",
     "reach_verdict": "verdict", "conclusions": "concluding",
     "find_event": "event_sounds", "mix": "mixtures", "mixture_to_hear": "mixtures", "found_shares": "sensitivity",
-    "sensitivity_table": "sensitivity", "fit_again": "refits",
+    "sensitivity_table": "sensitivity", "sensitivity_sentence": "sensitivity", "fit_again": "refits",
     "Run": "runs", "open_run": "runs", "player": "players", "player_gain": "players",
 }
 _MODULES = ("plots", "trust_plots")

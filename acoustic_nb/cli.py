@@ -45,7 +45,7 @@ def _parser():
     run = _command(commands, "run", _run, "run the notebooks: on the demo, or on recordings of yours")
     _sound_options(run)
     run.add_argument("--name", help="name of the run, after its date (default: from the recordings)")
-    run.add_argument("--only", metavar="NAMES", help="detectors to run, for example gmm,svm; the comparison always runs")
+    run.add_argument("--only", metavar="NAMES", help="detectors to run, for example gmm,svm; the comparison always runs with them")
     run.add_argument("--sensitivity", action="store_true", help="also find out how faint an event each detector still finds")
     run.add_argument("-p", dest="parameters", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"),
                      help="set a parameter of the notebooks: -p window_s 0.5 or -p window_s=0.5; see `params`")
@@ -197,8 +197,14 @@ def _told(run):
     for job, status in statuses.items():
         if status["status"] != "ok":
             print(f"{job}: {status['status']}: {status['error']}")
+    print(_first_sentence(run.read_manifest()["verdict"]))
     print(run.folder / "index.html")
     return 0 if all(status["status"] in FINE for status in statuses.values()) else 1
+
+
+def _first_sentence(verdict):
+    first, _, rest = verdict["text"].partition(". ")
+    return f"{verdict['kind']}: {first}{'.' if rest else ''}"
 
 
 def _list(arguments):
@@ -216,7 +222,7 @@ def _list(arguments):
         name = f"{run.folder.parent.name}/{run.folder.name}" if inside else run.folder.name
         more = f", {skipped} skipped" if skipped else ""
         print(f"{name}  {ok}/{len(manifest['jobs'])} ok{more}{state}  {_size(run.folder)}\n"
-              f"    {manifest['verdict']['kind']}: {manifest['verdict']['text']}")
+              f"    {_first_sentence(manifest['verdict'])}")
     return 0
 
 

@@ -87,13 +87,20 @@ def find_event(recordings, split, *, start_s=0.0, end_s=0.0):
                            "is labelled there")
 
 
-def _given_event(recording, block, start_s, end_s):
+def check_event(recording, start_s, end_s):
+    """Refuse, with ValueError, seconds that are no event of this recording; both 0 leave the choice to ``find_event``."""
+    if (start_s, end_s) == (0.0, 0.0):
+        return
     if not recording.start_s <= start_s < end_s <= recording.end_s + 1e-3:
-        raise ValueError(f"the event from {start_s:g} to {end_s:g} s must end after it starts and lie inside {recording.name}, "
-                         f"{recording.start_s:g} to {recording.end_s:.2f} s; choose seconds of that file")
+        raise ValueError(f"the event from event_start_s = {start_s:g} to event_end_s = {end_s:g} must end after it starts and lie "
+                         f"inside {recording.name}, {recording.start_s:g} to {recording.end_s:.2f} s; choose seconds of that file")
     if end_s - start_s < SHORTEST_S - 1e-9:
         raise ValueError(f"the event from {start_s:g} to {end_s:g} s is shorter than the {SHORTEST_S:g} s that its fades need; "
                          "choose a longer piece")
+
+
+def _given_event(recording, block, start_s, end_s):
+    check_event(recording, start_s, end_s)
     tests = block.start_s <= start_s and end_s <= block.end_s
     unfair = "" if tests else "; not wholly in what tests, so a supervised detector may have heard it in training"
     return _cut(recording, block, start_s, end_s, f"as it was given{unfair}")

@@ -53,7 +53,9 @@ def load_inputs(inputs, settings):
     from acoustic_nb.catalogue import audit_text
     from acoustic_nb.clips import pool_scores
     from acoustic_nb.datasets import brought_together, listen, refuse_same_audio
+    from acoustic_nb.event_sounds import check_event
     from acoustic_nb.features import check_features
+    from acoustic_nb.mixtures import check_trials
     from acoustic_nb.seeds import check_seeds
     from acoustic_nb.thresholds import check_rate
     from acoustic_nb.units import check_rotations
@@ -68,6 +70,10 @@ def load_inputs(inputs, settings):
     print(audit_text(recordings, left_out))
     refuse_same_audio(recordings)
     together = brought_together(recordings, **{name: settings[name] for name in ("sample_rate", "window_s", "hop_s")})
+    if "trials" in settings:  # the sensitivity is run too
+        check_trials(settings["trials"])
+        longest = max((each for each in together if each.label == 1), key=lambda each: each.end_s)
+        check_event(longest, settings["event_start_s"], settings["event_end_s"])
     check_rotations(together, settings.get("rotations", 1), window_s=settings["window_s"], hop_s=settings["hop_s"])
     return together, left_out
 

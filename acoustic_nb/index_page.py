@@ -47,7 +47,7 @@ def write_index(run):
     page = environment().get_template("index.html.j2").render(
         run_name=name, date=date, kind=kind, label=VERDICT_LABELS.get(kind, kind),
         sentences=re.split(r"(?<=[.!?])\s+(?=[A-Z])", text.partition(" In figures: ")[0], maxsplit=1),
-        figures=text.partition(" In figures: ")[2],
+        sensitivity=run.sensitivity(), figures=text.partition(" In figures: ")[2],
         failures=[job for job in jobs if job["status"] in FAILED], comparison=comparison,
         skipped=[job for job in jobs if job["status"] == "skipped"],
         waiting=[job for job in jobs if job["status"] not in (*FAILED, "ok", "skipped")],

@@ -96,9 +96,9 @@ def mix(split, recordings, event, *, levels_db=LEVELS_DB, trials=20, sequence_le
         If levels or ``trials`` make no sense, sample rates differ, or the event is too long for three trials.
     """
     levels_db = _checked_levels(levels_db)
-    for name, value, least in (("trials", trials, MIN_TRIALS), ("sequence_length", sequence_length, 1)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    check_trials(trials)
+    if sequence_length < 1:
+        raise ValueError(f"sequence_length must be at least 1, got {sequence_length}")
     if event.sample_rate != split.test.sample_rate:
         raise ValueError(f"the event has {event.sample_rate} Hz and the windows {split.test.sample_rate} Hz; take both from the "
                          "same recordings")
@@ -131,6 +131,12 @@ def mix(split, recordings, event, *, levels_db=LEVELS_DB, trials=20, sequence_le
     where = "places of the normal test blocks" if split.judged_by == "window" else "normal test recordings"
     return Mixtures(pd.DataFrame(table), windows, touched, mixed, split.judged_by, sequence_length,
                     f"The event was mixed into {len(table)} {where}, once into each{fewer}.")
+
+
+def check_trials(trials):
+    """Refuse, with ValueError, fewer than three trials."""
+    if trials < MIN_TRIALS:
+        raise ValueError(f"trials is how often the event is mixed in, at least {MIN_TRIALS}, got {trials}")
 
 
 def mixture_to_hear(mixtures, recordings, event, level_db, *, duration_s=4.0):

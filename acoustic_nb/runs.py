@@ -144,6 +144,11 @@ class Run:
             _write_json(folder / "event.json", event)
             _save_figures(folder, figures)
 
+    def sensitivity(self):
+        """What is kept of the event and the answer of the sensitivity notebook, a dict; None where it was not run."""
+        path = self.folder / "sensitivity" / "event.json"
+        return _read_json(path) if path.is_file() else None
+
     def summary(self):
         """The comparison's table as a DataFrame, one row per detector; None before there is one."""
         path = self.folder / "comparison" / "summary.csv"

@@ -113,6 +113,14 @@ def sensitivity_table(shares):
                           "trials": int(shares[title]["n"].iloc[0])} for title in order])
 
 
+def sensitivity_sentence(table):
+    """The answer of ``sensitivity_table`` in a sentence."""
+    found = [f"{row.detector} at {row.half_found}" for row in table.itertuples() if np.isfinite(row.half_found_db)]
+    others = [row.detector for row in table.itertuples() if not np.isfinite(row.half_found_db)]
+    said = f"Half of the events are found by {', '.join(found)}" if found else "No detector has a level at which half are found"
+    return said + (f"; not within these levels by {', '.join(others)}." if found and others else ".")
+
+
 def _judged_rows(mixtures):
     """For each trial, the items by which its event is found: the windows that match it, or its recording."""
     if mixtures.judged_by == "recording":

@@ -102,6 +102,17 @@ def _leakage_rows(leakage, item):
     return rows
 
 
+def level_table(response):
+    """What ``level_shifts.level_response`` says, a row for each gain."""
+    return pd.DataFrame({
+        "louder by": [f"{gain_db:+g} dB" if gain_db else "as it is" for gain_db in response["gain_db"]],
+        "normal flagged": response["flagged_normal"].map("{:.0%}".format),
+        "anomalous flagged": response["flagged_anomalous"].map("{:.0%}".format),
+        "ROC AUC": response["roc_auc"].map("{:.3f}".format),
+        "normal scores move by": [f"{shift + 0.0:.2f} interquartile ranges" if np.isfinite(shift) else "–"
+                                  for shift in response["shift_normal"].round(2)]}).set_index("louder by")
+
+
 def ranking_table(summary):
     """How well each detector of ``summary_table`` ranks, a column each: what does not depend on a threshold."""
     table = pd.DataFrame({

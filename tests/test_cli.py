@@ -13,7 +13,7 @@ import soundfile
 from bs4 import BeautifulSoup
 from sounds import noise
 
-from acoustic_nb import execute, machine, machines, parameters
+from acoustic_nb import cli, execute, machine, machines, parameters
 from acoustic_nb.cli import main
 from acoustic_nb.inputs import Inputs
 from acoustic_nb.runs import Run
@@ -79,7 +79,8 @@ def test_a_job_that_is_not_ok_is_named_and_the_exit_status_is_1(monkeypatch, cap
     monkeypatch.setattr(execute, "start_run", lambda *_, **__: a_run(tmp_path, "x", gmm="failed", svm="ok"))
     assert main(["run"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "gmm: failed: ValueError: no" and lines[1].endswith("index.html") and len(lines) == 2
+    assert lines[0] == "gmm: failed: ValueError: no" and lines[1] == "separates: verdict of x"
+    assert lines[2].endswith("index.html") and len(lines) == 3
 
 
 @pytest.mark.parametrize("argv, text", [
@@ -350,3 +351,7 @@ def test_ctrl_c_in_the_first_machine_is_ctrl_c(two_machines, monkeypatch):
 def test_a_time_that_no_file_has_is_one_line(capsys, tmp_path, argv):
     soundfile.write(tmp_path / "a.wav", noise(), 22050)
     assert "a.wav: " in refused(capsys, "inspect", tmp_path / "a.wav", *argv)
+
+
+def test_of_a_verdict_the_first_sentence_is_printed():
+    assert cli._first_sentence({"kind": "no_evidence", "text": "One. Two, 0.5. Three."}) == "no_evidence: One."

@@ -13,7 +13,7 @@ from acoustic_nb.event_sounds import EventSound, find_event
 from acoustic_nb.features import extract_features
 from acoustic_nb.judging import make_judge
 from acoustic_nb.mixtures import LEVELS_DB, mix, mixture_to_hear
-from acoustic_nb.sensitivity import found_shares, half_found_db, half_found_text, sensitivity_table
+from acoustic_nb.sensitivity import found_shares, half_found_db, half_found_text, sensitivity_sentence, sensitivity_table
 from acoustic_nb.stretches import Event
 from acoustic_nb.synth import click_sound, demo_pair, fault_sound
 from acoustic_nb.units import split_recordings
@@ -297,9 +297,9 @@ def test_a_given_event_is_cut_where_it_was_said_and_faded():
 
 
 @pytest.mark.parametrize(("start_s", "end_s", "message"), [
-    (31, 30, "from 31 to 30 s must end after it starts"), (-1, 3, r"lie inside x, 0 to 40\.00 s"),
+    (31, 30, "from event_start_s = 31 to event_end_s = 30 must end after it starts"), (-1, 3, r"lie inside x, 0 to 40\.00 s"),
     (39, 41, "choose seconds of that file"),
-    (3, 3, "must end after"), (3, 3.005, r"shorter than the 0\.01 s"), (np.nan, 5, "from nan to 5 s must end"),
+    (3, 3, "must end after"), (3, 3.005, r"shorter than the 0\.01 s"), (np.nan, 5, "from event_start_s = nan to event_end_s = 5 must end"),
     (20.0, 20.5, "20 to 20.5 s are silent")])
 def test_a_given_event_that_is_none_is_refused(start_s, end_s, message):
     samples = hum(40)
@@ -388,7 +388,7 @@ def test_kmeans_on_the_demo(demo):
 
 @pytest.mark.parametrize(("settings", "message"), [
     ({"levels_db": ()}, "different finite levels in dB"), ({"levels_db": (3, 3)}, r"got \(3\.0, 3\.0\)"),
-    ({"levels_db": (0, -np.inf)}, "finite levels"), ({"trials": 2}, "trials must be at least 3, got 2"),
+    ({"levels_db": (0, -np.inf)}, "finite levels"), ({"trials": 2}, "trials is how often the event is mixed in, at least 3, got 2"),
     ({"sequence_length": 0}, "sequence_length must be at least 1, got 0")])
 def test_settings_that_make_no_sense_are_refused(pair, settings, message):
     recordings, split = pair
@@ -435,3 +435,12 @@ def test_the_first_trial_can_be_heard(noisy):
     inside = added[first:first + round(BEEP_S * RATE)]
     assert 20 * np.log10(inside.std() / background) == pytest.approx(10, abs=0.05)
     assert np.abs(np.delete(added, slice(first, first + len(inside)))).max() < 1e-6
+
+
+def test_the_answer_in_a_sentence():
+    table = pd.DataFrame({"detector": ["A", "B", "C"], "half_found_db": [-12.0, 3.0, np.nan],
+                          "half_found": ["-12.0 dB", "3.0 dB", "above 20 dB"]})
+    assert sensitivity_sentence(table) == (
+        "Half of the events are found by A at -12.0 dB, B at 3.0 dB; not within these levels by C.")
+    assert sensitivity_sentence(table[:2]) == "Half of the events are found by A at -12.0 dB, B at 3.0 dB."
+    assert sensitivity_sentence(table[2:]) == "No detector has a level at which half are found."

@@ -43,8 +43,8 @@ ALLOWED = {
     # runs
     "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},
     "worker": {"parameters", "report", "runs"},
-    "execute": {"catalogue", "clips", "datasets", "feature_cache", "features", "index_page", "inputs", "level_shifts", "machine",
-                "parameters", "progress", "runs", "seeds", "thresholds", "units"},
+    "execute": {"catalogue", "clips", "datasets", "event_sounds", "feature_cache", "features", "index_page", "inputs",
+                "level_shifts", "machine", "mixtures", "parameters", "progress", "runs", "seeds", "thresholds", "units"},
     "machines": {"execute", "pages", "runs", "sections"},
     "cli": {"catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runs", "units"},
 }

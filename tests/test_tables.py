@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from acoustic_nb.tables import alarm_table, control_table, metrics_table, pair_table, ranking_table
+from acoustic_nb.tables import alarm_table, control_table, level_table, metrics_table, pair_table, ranking_table
 from acoustic_nb.thresholds import calibrate
 
 METRICS = {"roc_auc": 0.8, "pauc": 0.6, "average_precision": 0.7, "prevalence": 0.25, "recall": 0.5, "true_positive": 4.0,
@@ -46,8 +46,8 @@ def test_controls_that_cannot_be_had_say_why():
     assert table.loc["control: recording identity", "value"] == "none"
     there = one(controls={"chance_p": 0.05, "chance_low": 0.2, "chance_high": 0.8, "chance_permutations": 20})
     assert there.loc["control: chance"].tolist() == [
-        "0.05", "", "share of 20 relabellings that reach the ROC AUC (a weak control, other seconds of these recordings have trained); "
-                    "95 % of them lie between 0.20 and 0.80"]
+        "0.05", "", "share of 20 relabellings that reach the ROC AUC (a weak control, other seconds of these recordings have "
+                    "trained); 95 % of them lie between 0.20 and 0.80"]
     assert there.loc["control: recording identity", "value"] == "0.52–0.66"
 
 
@@ -138,3 +138,13 @@ def test_the_interval_of_the_auc_is_its_own():
     table = metrics_table(METRICS, calibrate(range(1, 20), 0.05), INTERVAL, {**INTERVALS, "roc_auc": (0.1, 0.2)}, CONTROLS, SPREADS,
                           LEAKAGE)
     assert table["95 % interval"][0].replace("\u2060", "") == "0.66–0.89"
+
+
+def test_louder_and_softer():
+    response = pd.DataFrame({"gain_db": [-6.0, 0.0, 0.5], "flagged_normal": [1.0, 0.05, 0.061],
+                             "flagged_anomalous": [1.0, 0.5, np.nan], "roc_auc": [0.75, 0.8, np.nan],
+                             "shift_normal": [8.314, -0.001, np.nan]})
+    table = level_table(response)
+    assert table.index.tolist() == ["-6 dB", "as it is", "+0.5 dB"]
+    assert table["normal flagged"].tolist() == ["100%", "5%", "6%"]
+    assert table["normal scores move by"].tolist() == ["8.31 interquartile ranges", "0.00 interquartile ranges", "–"]
