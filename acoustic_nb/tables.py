@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-DASH = "\u2060–\u2060"  # at which no line breaks
+DASH, AIMED_AT = "\u2060–\u2060", "aimed\u00a0at"  # at which no line breaks
 
 
 def metrics_table(metrics, calibration, interval, intervals, controls, spreads, leakage):
@@ -136,7 +136,7 @@ def alarm_table(summary):
     """What each detector flags, a column each; all thresholds were made for the same wanted false-alarm rate."""
     table = pd.DataFrame({
         "detector": summary["title"], "wanted": summary["false_alarm_rate_wanted"].map("{:.1%}".format),
-        "threshold made for": [f"{row.false_alarm_rate_used:.1%}, {'promised' if row.promised else 'aimed at'}"
+        "threshold made for": [f"{row.false_alarm_rate_used:.1%}, {'promised' if row.promised else AIMED_AT}"
                                for row in summary.itertuples()],
         "true rate (95 %)": [_percents(row.true_rate_low, row.true_rate_high) for row in summary.itertuples()],
         "realised (95 %)": [f"{row.false_alarm_rate:.1%} ({_percents(row.false_alarm_rate_low, row.false_alarm_rate_high)})"

@@ -72,7 +72,7 @@ def separates(beyond_level, summary, pairs, amounts):
     else:
         supervised = beyond_level[beyond_level["supervised"].astype(bool)]
         if len(supervised):
-            plain.append(f"{supervised.iloc[0].title}, which has heard other anomalous sound, does too.")
+            plain.append(f"{supervised.iloc[0].title}, which has heard other anomalous sound, tells them apart too.")
             figures.append(f"{supervised.iloc[0].title} {figures_of(supervised.iloc[0])}")
         order, difference = _two_best(best, summary, pairs, amounts)
         plain += order

@@ -105,7 +105,7 @@ def coverage(kind, n, r, auc, *, repetitions, seed=0, bootstrap=True):
         rates = {"rate": (rate["low"], rate["high"]), "ordinary rate": clopper_pearson(int(flagged.sum()), n)}
         if bootstrap:
             drawn = bootstrap_intervals(items, threshold, judged_by="window", draws=DRAWS, seed=int(rng.integers(2**31)),
-                                        metrics=("roc_auc",))
+                                        metrics=("roc_auc", "false_alarm_rate"))
             inside |= {"block bootstrap": drawn["roc_auc"], "bootstrap": ordinary_bootstrap(items, rng)}
             rates |= {"block bootstrap rate": drawn["false_alarm_rate"]}
         rows.append({name: low <= auc <= high for name, (low, high) in inside.items()}

@@ -299,7 +299,8 @@ def test_a_given_event_is_cut_where_it_was_said_and_faded():
 @pytest.mark.parametrize(("start_s", "end_s", "message"), [
     (31, 30, "from event_start_s = 31 to event_end_s = 30 must end after it starts"), (-1, 3, r"lie inside x, 0 to 40\.00 s"),
     (39, 41, "choose seconds of that file"),
-    (3, 3, "must end after"), (3, 3.005, r"shorter than the 0\.01 s"), (np.nan, 5, "from event_start_s = nan to event_end_s = 5 must end"),
+    (3, 3, "must end after"), (3, 3.005, r"shorter than the 0\.01 s"),
+    (np.nan, 5, "from event_start_s = nan to event_end_s = 5 must end"),
     (20.0, 20.5, "20 to 20.5 s are silent")])
 def test_a_given_event_that_is_none_is_refused(start_s, end_s, message):
     samples = hum(40)

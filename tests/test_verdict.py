@@ -98,7 +98,7 @@ def test_controls_that_were_not_made_are_not_named():
 def test_a_supervised_winner_is_called_one():
     text = verdict_of(row(title="Y", roc_auc=0.85), row(supervised=True))["text"]
     assert text.startswith("Y tells normal from anomalous here")
-    assert "X, which has heard other anomalous sound, does too." in text
+    assert "X, which has heard other anomalous sound, tells them apart too." in text
     alone = verdict_of(row(title="Y", roc_auc_low_of_all=0.4), row(supervised=True))["text"]
     assert alone.startswith("X tells normal from anomalous here")
     assert "It is supervised, it has heard other anomalous sound of this data set; no detector that learns from normal" in alone
