@@ -108,7 +108,7 @@ def carried_size(scores):
 
     r 0.0: given to 44 % (93 %) of n = 19, 89 % (100 %) of n = 40, which realise 9.8 to 10 %
     r 0.5: to 5 % (84 %) of n = 40, which realise 15 % (11.5 %), to 62 % (100 %) of n = 140: 10.9 % (10.2 %)
-    r 0.8: to 0.1 % (16 %, realising 21 %) of n = 40, to 0.0 % (74 %, realising 13 %) of n = 100
+    r 0.8: to 0.1 % (15 %, realising 21 %) of n = 40, to 0.0 % (74 %, realising 13 %) of n = 100
 
     A stricter rule moves the rest to longer blocks, it does not end it; all figures: ``python tests/test_promises.py``.
     """

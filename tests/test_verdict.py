@@ -69,6 +69,7 @@ def test_what_separates_and_how_surely():
         "controls, the identity control at the lower end of its interval, false alarms, the first MFCC and another gain, none "
         "speaks against it. ")
     assert "here, better than chance, though how much better is uncertain." in verdict_of(row(roc_auc_low=0.74))["text"]
+    assert "how much better is uncertain" in verdict_of(row(identity_high=0.8))["text"]  # its interval reaches down to that
     assert "The features were blind to level, and it does so better than it" in verdict_of(row(level="removed"))["text"]
     assert "normal ones, a false event every 60 s." in verdict_of(row(false_events=2, false_events_per_hour=60.0))["text"]
     assert "normal ones, a false event every 10 minutes." in verdict_of(row(false_events=1, false_events_per_hour=6.0))["text"]
