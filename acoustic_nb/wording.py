@@ -59,7 +59,8 @@ def explained_by_level(best, amounts):
 def separates(beyond_level, summary, pairs, amounts):
     """The same of a run in which the rows ``beyond_level`` have evidence that loudness does not explain."""
     best = beyond_level.iloc[0]
-    how = "clearly" if best.roc_auc_low > max(0.75, best.identity_high) else "better than chance, though how much better is uncertain"
+    sure = best.roc_auc_low > max(0.75, best.identity_high)
+    how = "clearly" if sure else "better than chance, though how much better is uncertain"
     above = ("The features were blind to level, and it does so" if best.level == "removed" else
              "It does so better than loudness alone, and")
     plain = [f"{best.title} tells normal from anomalous here, {how}.",
