@@ -38,6 +38,9 @@ def missing_sound(sizes, amounts, judged_by):
 
 def what_would_show(best, n_detectors, amounts):
     """How much more sound would decide what is not clear yet."""
+    if best.roc_auc < 0.5:
+        return (f"{best.title}, which comes first, ranks normal sound as the more anomalous, though not for certain; more of the "
+                "same sound would not help, a stronger fault might, or labels of when it is to be heard.")
     if best.roc_auc <= best.identity_high:
         return (f"{best.title}, which comes first, tells normal sound from other normal sound as well; more of the same sound "
                 "would not help, a stronger fault might, or labels of when it is to be heard.")

@@ -83,14 +83,14 @@ def separates(beyond_level, summary, pairs, amounts):
 
 def _not_passed(row):
     """Which control a row that is above chance has not passed, and what to do about it."""
+    if row.n_eff < MIN_EFFECTIVE_SIZE:
+        return f"on too few independent {row.judged_by}s to rely on it; more of both kinds would settle it"
     if np.isnan(row.identity_high):
         return ("whether it tells normal sound from other normal sound as well could not be tested: there are too few normal "
                 "recordings for that, so record more of them")
     if row.roc_auc <= row.identity_high:
         return ("it tells normal sound from other normal sound as well; record normal sound on more days next, it shows how "
                 "different normal can be")
-    if row.n_eff < MIN_EFFECTIVE_SIZE:
-        return "on too few independent ones"
     return "other labels of the same recordings reach as much too often; more recordings of both kinds would settle it"
 
 
