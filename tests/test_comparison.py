@@ -23,6 +23,7 @@ from acoustic_nb.comparison import (
 )
 from acoustic_nb.detectors.base import NotEnoughData
 from acoustic_nb.features import join
+from acoustic_nb.intervals import auc_interval
 from acoustic_nb.judging import kept_items, window_items
 from acoustic_nb.runs import Run, open_run
 
@@ -160,6 +161,17 @@ def test_the_interval_of_the_auc_is_the_one_that_was_kept_for_it(tmp_path):
     keep(run, "gmm", intervals={"pauc": [0.4, 0.9], "roc_auc": [0.1, 0.2]})  # whatever else there may be
     summary = summary_table(load_results(run)).iloc[0]
     assert (summary["roc_auc_low"], summary["roc_auc_high"]) == (0.6, 0.8)
+
+
+def test_the_lower_end_for_all_at_once_is_that_of_a_wider_interval(tmp_path):
+    run = open_run(tmp_path)
+    items = judged_recordings([0, 1, 1, 4, 3, 5]).assign(unit=list("cdefgh"))
+    for name in ("gmm", "svm"):
+        keep(run, name, items=items, calibration={**CALIBRATION, "judged_by": "recording"})
+    test = items.query("part == 'test'")
+    summary = summary_table(load_results(run))
+    assert summary["roc_auc_low_of_all"].tolist() == [auc_interval(test, judged_by="recording", confidence=0.975)["low"]] * 2
+    assert summary["roc_auc_low_of_all"][0] < auc_interval(test, judged_by="recording")["low"]
 
 
 def test_what_half_a_decibel_and_six_do_to_the_flags_is_in_the_summary(tmp_path):

@@ -170,3 +170,15 @@ def test_the_three_rates_of_a_test():
     assert rates["false_events_per_hour"] == pytest.approx((0.4844, 14.4494), abs=1e-3)
     none = rate_intervals(items, 3.0, {"false_events": 0, "normal_s": 0.0}, judged_by="recording")
     assert np.isnan(none["false_events_per_hour"]).all()
+
+
+def test_channels_of_the_same_seconds_count_as_one():
+    rng = np.random.default_rng(0)
+    one = pd.DataFrame({"label": np.repeat([0, 1], 100), "score": rng.standard_normal(200) + np.repeat([0, 1], 100),
+                        "recording": np.repeat(["a", "x"], 100)})
+    two = pd.concat([one.assign(recording=one["recording"] + f", channel {k}", channels=2) for k in (1, 2)], ignore_index=True)
+    alone, both = (auc_interval(items, judged_by="window") for items in (one, two))
+    assert both["n_eff"] == pytest.approx(alone["n_eff"], rel=0.05)
+    assert (both["low"], both["high"]) == pytest.approx((alone["low"], alone["high"]), abs=0.01)
+    naive = auc_interval(two.drop(columns="channels"), judged_by="window")
+    assert naive["n_eff"] > 1.8 * alone["n_eff"]

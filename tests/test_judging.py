@@ -68,3 +68,11 @@ def test_items_are_kept_with_part_and_flag():
     assert kept["part"].tolist() == ["calibration", "test", "test"]
     assert kept["flagged"].tolist() == [False, False, True]  # strictly above
     assert kept.index.tolist() == [0, 1, 2]
+
+
+def test_channels_of_the_same_seconds_are_counted():
+    windows = join([random_table(4, name=name) for name in ("a, channel 1", "a, channel 2", "b", "c")])
+    recordings = recordings_of(windows, channel={"a, channel 1": 1, "a, channel 2": 2})
+    recordings = [replace(recording, path=f"/nowhere/{recording.name[0]}.wav") for recording in recordings]
+    items = make_judge(SimpleNamespace(judged_by="window"), recordings)(windows, np.zeros(16))
+    assert items.groupby("recording")["channels"].first().to_dict() == {"a, channel 1": 2, "a, channel 2": 2, "b": 1, "c": 1}

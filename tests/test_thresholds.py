@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from acoustic_nb.thresholds import autocorrelation, calibrate, carried_size, effective_size, p_values, rate_range, smallest_promise
+from acoustic_nb.thresholds import (
+    autocorrelation,
+    calibrate,
+    calibrate_items,
+    carried_size,
+    effective_size,
+    p_values,
+    rate_range,
+    smallest_promise,
+)
 
 
 @pytest.mark.parametrize(("n", "rate", "rank"), [(19, 0.05, 19), (20, 0.05, 20), (39, 0.05, 38), (99, 0.05, 95), (9, 0.1, 9),
@@ -202,3 +211,12 @@ def test_a_large_unit_makes_the_others_count_for_less():
     calibration = calibrate(np.arange(8.0), 0.2, units=pd.Series(list("aaaabcde")))
     assert calibration.n_eff == pytest.approx(3.2)
     assert not calibration.promised
+
+
+def test_channels_of_the_same_seconds_promise_no_more_than_one():
+    scores = np.random.default_rng(0).standard_normal(400)
+    one, two = calibrate(scores, 0.05), calibrate(np.tile(scores, 2), 0.05, channels=2.0)
+    assert two.n_eff == pytest.approx(one.n_eff, rel=0.1) and two.carried == pytest.approx(one.carried, rel=0.1)
+    items = pd.DataFrame({"score": np.tile(scores, 2), "channels": 2, "unit": ["a"] * 800})
+    assert calibrate_items(items, 0.05, judged_by="window") == two
+    assert calibrate_items(items, 0.05, judged_by="recording").n_eff == 1  # whole recordings of one unit
