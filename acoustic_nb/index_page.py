@@ -38,7 +38,7 @@ def write_index(run):
     whole = summary is not None and (summary["judged_by"] == "recording").all()
     titles = {} if summary is None else dict(zip(summary["detector"], summary["title"], strict=True))
     for job in jobs:
-        job["title"] = titles.get(job["job"]) or job["job"].replace("_", " ")
+        job["title"] = {**titles, "sensitivity": "Sensitivity"}.get(job["job"]) or job["job"].replace("_", " ")
         drawn = {"sensitivity": "detection"}.get(job["job"], "strips" if whole else "timeline")
         job["thumbnail"] = _picture(run.folder / job["job"] / "figures" / f"{drawn}.png", THUMBNAIL_PX)
     comparison = next((job for job in jobs if job["job"] == "comparison"), None)
