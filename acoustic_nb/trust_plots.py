@@ -18,7 +18,8 @@ def auc_ranges(summary, ax=None):
     for row, about in enumerate(summary.itertuples()):
         once = {"label": None} if row else {}
         if np.isfinite(about.identity_high):
-            ax.barh(row, max(about.identity_high - about.identity_low, 0.004), left=about.identity_low, height=0.66, color="0.84", edgecolor="0.84",
+            width = max(about.identity_high - about.identity_low, 0.004)  # a single value is seen too
+            ax.barh(row, width, left=about.identity_low, height=0.66, color="0.84", edgecolor="0.84",
                     **({"label": "identity control"} | once))
         ax.plot([about.roc_auc_low, about.roc_auc_high], [row, row], color="black", linewidth=2.2,
                 **({"label": "95 % interval"} | once))
