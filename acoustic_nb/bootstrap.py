@@ -13,7 +13,7 @@ from acoustic_nb.weighted import weighted_metrics
 
 CELLS_AT_ONCE = 500_000
 MOST_CELLS = 40_000_000
-METRICS = ("pauc", "average_precision", "recall", "false_alarm_rate", "precision", "f1", "accuracy", "balanced_accuracy", "mcc")
+METRICS = ("pauc", "average_precision", "precision", "f1", "accuracy", "balanced_accuracy", "mcc")
 
 
 def bootstrap_intervals(items, threshold, *, judged_by, draws=2000, seed=0, confidence=0.95, metrics=METRICS):
@@ -41,7 +41,8 @@ def bootstrap_intervals(items, threshold, *, judged_by, draws=2000, seed=0, conf
         Of more than 20,000 items fewer are taken, 200 at least: draws times items stays at 40 million.
     seed : int
     metrics : sequence of str
-        Of ``weighted.weighted_metrics``; not ``roc_auc``, for which ``auc_interval`` covers better.
+        Of ``weighted.weighted_metrics``; by default those for which there is no better interval, as ``intervals`` has for
+        ``roc_auc``, ``recall`` and ``false_alarm_rate``.
 
     Returns
     -------

@@ -5,7 +5,6 @@ a file, so this is the kindest form that a change of level can take.
 """
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +68,9 @@ def shifted_features(windows, recordings, folder, *, gains_db=GAINS_DB):
     path = Path(folder) / f"level_shifts_{entry_key(heard, settings)}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        tables = _compute(windows, heard, gains_db)
-        write_entry(path, values=[table.values for table in tables], level_db=[table.level_db for table in tables])
+        shifted = _compute(windows, heard, gains_db)
+        n_gains = len(gains_db)
+        write_entry(path, values=shifted.values.reshape(n_gains, len(windows), -1), level_db=shifted.level_db.reshape(n_gains, -1))
     with np.load(path, allow_pickle=False) as stored:
         columns = zip(gains_db, stored["values"], stored["level_db"], strict=True)
         return {gain_db: replace(windows, values=values, level_db=level_db) for gain_db, values, level_db in columns}
@@ -132,12 +132,13 @@ def level_sentence(response, *, judged_by="item"):
 
 
 def _compute(windows, recordings, gains_db):
-    def louder(sound, row, gain_db):
+    """All windows at the first gain, then all at the second, ...: one table, so that each recording is read once."""
+    def louder(sound, row):
         bar.update()
-        return sound * np.float32(10 ** (gain_db / 20))
+        return sound * np.float32(10 ** (gains_db[row // len(windows)] / 20))
 
     with progress_bar(total=len(gains_db) * len(windows), desc="louder and softer", unit=" windows") as bar:
-        return [changed_features(windows, recordings, partial(louder, gain_db=gain_db)) for gain_db in gains_db]
+        return changed_features(windows.take(np.tile(np.arange(len(windows)), len(gains_db))), recordings, louder)
 
 
 def _summary(items, threshold):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sounds import as_recording, noise, random_table, recordings_of, sine
 
+from acoustic_nb.audio import Recording
 from acoustic_nb.detectors import detector_class
 from acoustic_nb.features import changed_features, extract_features, join
 from acoustic_nb.judging import make_judge, window_items
@@ -119,6 +120,14 @@ def test_they_are_computed_once(tmp_path, monkeypatch):
         np.testing.assert_array_equal(again[gain_db].values, first[gain_db].values)
         np.testing.assert_array_equal(again[gain_db].level_db, first[gain_db].level_db)
     assert len(list((tmp_path / "features").iterdir())) == 1
+
+
+def test_each_recording_is_read_once_for_all_gains(tmp_path, monkeypatch):
+    recordings = [as_recording(noise(), name="a"), as_recording(noise(seed=1), name="b", label=1)]
+    table, read, part = extract_features(recordings), [], Recording.part
+    monkeypatch.setattr(Recording, "part", lambda self, *where: read.append(self.name) or part(self, *where))
+    shifted_features(table, recordings, tmp_path)
+    assert read == ["a", "b"]
 
 
 def test_what_differs_is_another_entry(tmp_path):
