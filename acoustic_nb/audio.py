@@ -4,6 +4,7 @@ Samples are float32, mono, between -1 and 1 at full scale (0 dBFS). Times are se
 where only a part of the file is used. A label is 0 for normal and 1 for anomalous.
 """
 
+import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ LABEL_NAMES = ("normal", "anomalous")
 LOUDEST = 1e6
 LONGEST_S = 1e9
 BLOCK_FRAMES = 1 << 20
+RESAMPLING_REACH_S = 0.1
 
 
 class AudioError(ValueError):
@@ -109,21 +111,50 @@ class Recording:
 
     @property
     def samples(self):
-        """All samples of the used part, shape (n_samples,), read now: keep them no longer than they are needed."""
-        return self.part(self.start_s, self.duration_s)
+        """All samples of the used part, shape (n_samples,), read now: for short recordings; else ``blocks`` or ``part``."""
+        return np.concatenate(list(self.blocks()))
+
+    def blocks(self):
+        """The used part from beginning to end in pieces of a few megabytes, each of shape (n_samples,), one in memory at a time.
+
+        End to end they are ``samples``.
+        """
+        if self.sound is not None:
+            yield from (self.sound[first:first + BLOCK_FRAMES] for first in range(0, len(self.sound), BLOCK_FRAMES))
+        elif self.sample_rate == self.native_sample_rate:
+            yield from self._native(0, self.n_frames)
+        else:
+            import soxr
+
+            stream, left = soxr.ResampleStream(self.native_sample_rate, self.sample_rate, 1, dtype="float32"), self.n_frames
+            for block in self._native(0, self.n_frames):
+                left -= len(block)
+                yield stream.resample_chunk(block, last=left <= 0)
 
     def part(self, start_s, duration_s):
-        """Samples from ``start_s`` (in the file) on, at most ``duration_s`` long; shorter where the used part ends."""
+        """Samples from ``start_s`` (in the file) on, at most ``duration_s`` long; shorter where the used part ends.
+
+        They are those that ``samples`` has there; where the rate was changed, to within rounding.
+        """
+        first = max(0, round((start_s - self.start_s) * self.sample_rate))
+        end = first + max(0, round(duration_s * self.sample_rate))
         if self.sound is not None:
-            first = max(0, round((start_s - self.start_s) * self.sample_rate))
-            return self.sound[first:first + round(duration_s * self.sample_rate)]
-        first = max(0, round((start_s - self.start_s) * self.native_sample_rate))
-        n_frames = min(round(duration_s * self.native_sample_rate), self.n_frames - first)
-        if n_frames <= 0:
-            return np.zeros(0, np.float32)
-        first += round(self.start_s * self.native_sample_rate)
-        blocks = [mono for _, mono in _blocks(Path(self.path), self.channel, first, n_frames)]
-        return _resample(np.concatenate(blocks), self.native_sample_rate, self.sample_rate)
+            return self.sound[first:end]
+        # both rates have a sample in common every `up` samples of ours and `down` of the file's: there the part is cut, a little
+        # wider, since the filter of the other rate needs to hear what is around it
+        common = math.gcd(self.native_sample_rate, self.sample_rate)
+        up, down = self.sample_rate // common, self.native_sample_rate // common
+        around = 0 if up == down else math.ceil(RESAMPLING_REACH_S * common)
+        cut = max(0, first // up - around)
+        native = self._native(cut * down, min((math.ceil(end / up) + around) * down, self.n_frames))
+        wider = _resample(np.concatenate([np.zeros(0, np.float32), *native]), self.native_sample_rate, self.sample_rate)
+        return wider[first - cut * up:end - cut * up]
+
+    def _native(self, first, end):
+        """Samples ``first`` to ``end`` of the used part at the file's rate, in blocks."""
+        if first < end:
+            start = round(self.start_s * self.native_sample_rate)
+            yield from (mono for _, mono in _blocks(Path(self.path), self.channel, start + first, end - first))
 
     def facts(self):
         """What identifies the recording, without its samples: a dict of JSON types."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from acoustic_nb.audio import LABEL_NAMES, AudioError, Recording, channel_count, load_recording, resampled
 from acoustic_nb.catalogue import known_recordings, left_out_before
-from acoustic_nb.features import N_FFT, contrast_bands, window_lengths
+from acoustic_nb.framing import N_FFT, contrast_bands, window_lengths
 from acoustic_nb.inputs import DEMO, Inputs, as_paths, find_entries
 from acoustic_nb.labels import check_inside, events_beside, read_events
 from acoustic_nb.landmarks import same_audio

@@ -1,23 +1,20 @@
 """Features: one row of numbers per window of sound.
 
-A window is the unit that gets a score, 1 s by default; a frame is one of librosa's STFT slices inside it
-(``n_fft`` 2048, hop 512, centred, zero padded). A feature is the mean of a frame quantity over the window.
-The numbers equal librosa calls on that window alone; one STFT serves all of them.
+A feature is the mean of a frame quantity over the window. The numbers equal librosa calls on that window alone (``kernel.py``).
+Sound is read and turned into features piece by piece, so that memory does not grow with a recording.
 """
 
-import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from itertools import islice
 
 import numpy as np
 
+from acoustic_nb.framing import N_FFT, contrast_bands, window_lengths, window_starts
 from acoustic_nb.stretches import window_labels
 
-N_FFT = 2048
-MAX_WINDOW_S = 3600.0
-FRAME_HOP = 512
-MIN_SAMPLE_RATE = 8000
-MAX_CONTRAST_BANDS = 6
-CONTRAST_FMIN_HZ = 200.0
+READ_S = 20.0
 LEVELS = ("kept", "removed")
 LEVELLED_RMS = 0.1
 SILENT_DB = -120.0
@@ -132,73 +129,10 @@ def window_table(recording, values, level_db, *, window_s, hop_s, n_mfcc, level=
         window_s=window_s, hop_s=hop_s, sample_rate=recording.sample_rate, level=level)
 
 
-def window_starts(n_samples, *, window, hop):
-    """First sample of every whole window.
-
-    Parameters
-    ----------
-    n_samples, window, hop : int
-        Lengths in samples; ``hop >= 1``.
-
-    Returns
-    -------
-    ndarray of int, shape (n_windows,)
-        The last window ends at or before ``n_samples``; a shorter rest is dropped.
-
-    Examples
-    --------
-    >>> window_starts(10, window=4, hop=3)
-    array([0, 3, 6])
-    >>> window_starts(4, window=4, hop=3)
-    array([0])
-    """
-    if hop < 1:
-        raise ValueError(f"hop must be at least 1 sample, got {hop}")
-    if n_samples < window:
-        raise ValueError(f"the recording has {n_samples} samples but one window needs {window}; "
-                         "use a shorter window_s or a longer recording")
-    return np.arange(0, n_samples - window + 1, hop)
-
-
-def contrast_bands(sample_rate):
-    """Number of octave bands for the spectral contrast at this rate: 6, fewer where half the rate is too low.
-
-    Band k >= 1 starts at 200 Hz * 2**(k - 1); the highest must start below half the sample rate.
-
-    Examples
-    --------
-    >>> contrast_bands(44100), contrast_bands(16000), contrast_bands(8000)
-    (6, 6, 5)
-    """
-    if sample_rate < MIN_SAMPLE_RATE:
-        raise ValueError(f"a sample rate of {sample_rate} Hz is too low, at least {MIN_SAMPLE_RATE} Hz are needed; "
-                         "record at a higher rate")
-    starts_hz = CONTRAST_FMIN_HZ * 2.0 ** np.arange(MAX_CONTRAST_BANDS)
-    return int(np.count_nonzero(starts_hz < sample_rate / 2))
-
-
 def feature_names(n_mfcc):
     """Column names: ``mfcc_1`` ..., ``centroid_hz``, ``rolloff_hz``, ``contrast_db``, ``zero_crossing_rate``."""
     return (*(f"mfcc_{k}" for k in range(1, n_mfcc + 1)), "centroid_hz", "rolloff_hz", "contrast_db",
             "zero_crossing_rate")
-
-
-def window_lengths(sample_rate, *, window_s, hop_s):
-    """Window and hop in samples, checked: ``window_s`` holds at least one frame, ``hop_s`` is positive."""
-    for name, value in (("window_s", window_s), ("hop_s", hop_s)):
-        if not np.isfinite(value) or value <= 0:
-            raise ValueError(f"{name} must be a positive number of seconds, got {value}")
-        if value > MAX_WINDOW_S:
-            raise ValueError(f"{name} = {value:g} s is longer than the {MAX_WINDOW_S:g} s that a window may last; is it in "
-                             "seconds?")
-    window, hop = round(window_s * sample_rate), round(hop_s * sample_rate)
-    if window < N_FFT:
-        raise ValueError(f"window_s = {window_s} is {window} samples at {sample_rate} Hz, but a frame needs {N_FFT}; "
-                         f"use a window_s of at least {N_FFT / sample_rate:.3f}")
-    if hop < 1 or hop > window:
-        raise ValueError(f"hop_s = {hop_s} must be at least one sample and at most window_s = {window_s}, "
-                         "or sound between windows would be lost")
-    return window, hop
 
 
 def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="kept", progress=None):
@@ -218,7 +152,7 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="k
         recording nor a drift from window to window reaches a feature; what changes inside a window stays. A window at or below
         -120 dBFS is silence and stays as it is. ``level_db`` is the level before that.
     progress : callable, optional
-        Called with the number of windows done after each of them.
+        Called with the number of windows done so far.
 
     Returns
     -------
@@ -237,22 +171,14 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="k
     if len(rates) != 1:
         raise ValueError(f"recordings have different sample rates ({rates} Hz); resample them to one first")
     window, hop = window_lengths(rates[0], window_s=window_s, hop_s=hop_s)
-    frame_features = _FrameFeatures(rates[0], n_mfcc)
     tables = []
     for recording in recordings:
-        samples = recording.samples
-        if len(samples) < N_FFT:
-            raise ValueError(f"{recording.name}: has {len(samples)} samples at {recording.sample_rate} Hz, but a frame needs "
-                             f"{N_FFT}; leave it out or record longer")
-        starts = window_starts(len(samples), window=min(window, len(samples)), hop=hop)
-        values = np.empty((len(starts), n_mfcc + 4))
-        level_db = np.empty(len(starts))
-        for row, start in enumerate(starts):
-            sound = samples[start:start + window]
-            values[row] = frame_features.mean(levelled(sound) if level == "removed" else sound)
-            level_db[row] = rms_db(sound)
+        rows, sounds = [], _windows_of(recording, window=window, hop=hop)
+        for row in _rows(sounds, _kernel(rates[0], n_mfcc), level=level, window_s=window_s):
+            rows.append(row)
             if progress:
-                progress(row + 1)
+                progress(len(rows))
+        values, level_db = np.array(rows)[:, :-1], np.array(rows)[:, -1]
         tables.append(window_table(recording, values, level_db, window_s=window_s, hop_s=hop_s, n_mfcc=n_mfcc, level=level))
     return join(tables)
 
@@ -283,17 +209,14 @@ def changed_features(windows, recordings, change):
         raise ValueError(f"there are windows of {min(missing)}, but no recording of that name; give the one that they are of")
     n_mfcc = len(windows.feature_names) - 4
     window, _ = window_lengths(windows.sample_rate, window_s=windows.window_s, hop_s=windows.hop_s)
-    frame_features = _FrameFeatures(windows.sample_rate, n_mfcc)
-    values, level_db = np.empty((len(windows), n_mfcc + 4)), np.empty(len(windows))
+    kernel, table = _kernel(windows.sample_rate, n_mfcc), np.empty((len(windows), n_mfcc + 5))
     for recording in recordings:
         rows = np.flatnonzero(windows.recording == recording.name)
-        samples = recording.samples if len(rows) else None
-        for row in rows:
-            first = round((windows.start_s[row] - recording.start_s) * windows.sample_rate)
-            sound = change(samples[first:first + window], row)
-            values[row] = frame_features.mean(levelled(sound) if windows.level == "removed" else sound)
-            level_db[row] = rms_db(sound)
-    return replace(windows, values=values, level_db=level_db)
+        rows = rows[np.argsort(windows.start_s[rows], kind="stable")]
+        changed = map(change, _sounds_at(recording, windows.start_s[rows], window), rows)
+        for row, numbers in zip(rows, _rows(changed, kernel, level=windows.level, window_s=windows.window_s), strict=True):
+            table[row] = numbers
+    return replace(windows, values=table[:, :-1], level_db=table[:, -1])
 
 
 def check_features(*, n_mfcc, level):
@@ -315,29 +238,59 @@ def levelled(sound):
     return sound if level_db <= SILENT_DB else sound * np.float32(LEVELLED_RMS / 10 ** (level_db / 20))
 
 
-class _FrameFeatures:
-    """What every window of one rate shares: the mel filters and the number of contrast bands."""
+@lru_cache(maxsize=4)
+def _kernel(sample_rate, n_mfcc):
+    from acoustic_nb.kernel import Kernel
 
-    def __init__(self, sample_rate, n_mfcc):
-        self.sample_rate, self.n_mfcc, self.n_bands = sample_rate, n_mfcc, contrast_bands(sample_rate)
-        with warnings.catch_warnings():
-            # a library behind librosa asks for a notebook widget that nothing here needs, when one of its parts is first named
-            warnings.filterwarnings("ignore", message="IProgress")
-            # at 96 kHz the lowest mel bands are narrower than an FFT bin, as in librosa
-            warnings.filterwarnings("ignore", message="Empty filters")
-            import librosa
+    return Kernel(sample_rate, n_mfcc=n_mfcc, n_bands=contrast_bands(sample_rate))
 
-            self.mel_filters = librosa.filters.mel(sr=sample_rate, n_fft=N_FFT)
-            self.stft, self.power_to_db, self.feature = librosa.stft, librosa.power_to_db, librosa.feature
 
-    def mean(self, sound):
-        feature = self.feature
-        magnitude = np.abs(self.stft(sound, n_fft=N_FFT, hop_length=FRAME_HOP))
-        mel_db = self.power_to_db(self.mel_filters @ magnitude**2)
-        spectrum = {"S": magnitude, "sr": self.sample_rate, "n_fft": N_FFT}
-        return np.concatenate([
-            feature.mfcc(S=mel_db, n_mfcc=self.n_mfcc).mean(axis=1),
-            [feature.spectral_centroid(**spectrum).mean(),
-             feature.spectral_rolloff(**spectrum).mean(),
-             feature.spectral_contrast(**spectrum, n_bands=self.n_bands, fmin=CONTRAST_FMIN_HZ).mean(),
-             feature.zero_crossing_rate(sound, hop_length=FRAME_HOP, frame_length=N_FFT).mean()]])
+def _windows_of(recording, *, window, hop):
+    """The samples of every window of a recording, in order; of one that is shorter than a window, all there is."""
+    held, next_start, found = np.zeros(0, np.float32), 0, False
+    for block in recording.blocks():
+        held = np.concatenate([held[next_start:], block])
+        next_start = 0
+        if len(held) >= window:
+            found = True
+            for start in window_starts(len(held), window=window, hop=hop):
+                yield held[start:start + window]
+                next_start = start + hop
+    if not found:
+        if len(held) < N_FFT:
+            raise ValueError(f"{recording.name}: has {len(held)} samples at {recording.sample_rate} Hz, but a frame needs {N_FFT}; "
+                             "leave it out or record longer")
+        yield held
+
+
+def _sounds_at(recording, starts_s, window):
+    """The samples of the windows that start at rising times, read a stretch at a time."""
+    first_read, n_read = 0, 0
+    for start_s in starts_s:
+        first = round((start_s - recording.start_s) * recording.sample_rate)
+        if not first_read <= first <= first_read + n_read - window:
+            first_read, n_read = first, max(round(READ_S * recording.sample_rate), window)
+            piece = recording.part(start_s, n_read / recording.sample_rate)
+        yield piece[first - first_read:][:window]
+
+
+def _rows(sounds, kernel, *, level, window_s):
+    """Of each of many sounds its features and its level, shape (n_features + 1,), in order.
+
+    A few sounds are in memory at a time: while the threads work on them, the next are read.
+    """
+    from numba import config
+
+    at_once = max(2, round(READ_S / window_s))
+    with ThreadPoolExecutor(config.NUMBA_NUM_THREADS) as pool:
+        at_work = ()
+        while read := list(islice(sounds, at_once)):
+            begun = pool.map(partial(_row, kernel, level), read)
+            yield from at_work
+            at_work = begun
+        yield from at_work
+
+
+def _row(kernel, level, sound):
+    heard = np.ascontiguousarray(levelled(sound) if level == "removed" else sound, dtype=np.float32)
+    return np.append(kernel.means(heard), rms_db(sound))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from acoustic_nb.audio import LABEL_NAMES
-from acoustic_nb.features import FeatureTable, join, window_lengths
+from acoustic_nb.features import FeatureTable, join
+from acoustic_nb.framing import window_lengths
 
 MIN_BLOCK_WINDOWS = 5
 MIN_TEST_WINDOWS = 10

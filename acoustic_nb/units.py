@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from acoustic_nb.audio import LABEL_NAMES, AudioError
-from acoustic_nb.features import window_lengths, window_starts
+from acoustic_nb.framing import window_lengths, window_starts
 from acoustic_nb.parts import MIN_UNITS, PARTS, assign_parts, is_grouped, same_seconds, units
 from acoustic_nb.splits import Block, block_split, needed_duration_s, recording_cuts, standardised_split
 from acoustic_nb.stretches import window_labels

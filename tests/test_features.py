@@ -16,12 +16,11 @@ from acoustic_nb.features import (
     COLUMNS,
     changed_features,
     check_features,
-    contrast_bands,
     extract_features,
     join,
-    window_starts,
     window_table,
 )
+from acoustic_nb.framing import contrast_bands, window_starts
 from acoustic_nb.stretches import Event
 
 

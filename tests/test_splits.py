@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sounds import as_recording, noise, random_table
 
-from acoustic_nb.features import join, window_starts, window_table
+from acoustic_nb.features import join, window_table
+from acoustic_nb.framing import window_starts
 from acoustic_nb.splits import block_split, gap_windows, needed_duration_s
 
 SETTINGS = [(1.0, 0.5), (1.0, 1.0), (1.0, 0.2), (1.0, 0.3), (2.0, 0.7), (0.5, 0.5)]
