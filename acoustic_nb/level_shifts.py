@@ -5,13 +5,13 @@ a file, so this is the kindest form that a change of level can take.
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from acoustic_nb.feature_cache import entry_key, write_entry
+from acoustic_nb.cache import entry_key, stored
+from acoustic_nb.feature_cache import MADE_BY
 from acoustic_nb.features import changed_features, join
 from acoustic_nb.progress import progress_bar
 
@@ -38,7 +38,7 @@ def probe_windows(split):
     return join(pieces)
 
 
-def shifted_features(windows, recordings, folder, *, gains_db=GAINS_DB):
+def shifted_features(windows, recordings, folder=None, *, gains_db=GAINS_DB):
     """The features of windows whose samples are multiplied by ``10 ** (gain_db / 20)``.
 
     Parameters
@@ -47,9 +47,9 @@ def shifted_features(windows, recordings, folder, *, gains_db=GAINS_DB):
         From ``probe_windows``; its values are not read.
     recordings : list of Recording
         Those that the windows are of, or more.
-    folder : path
-        Where they are kept, or read from if they were computed before; made if missing. One file, known by the sound, the
-        windows, their settings, the gains and the source of ``features.py``.
+    folder : path, optional
+        Of the cache in which they are kept, ``cache.cache_folder()`` by default. One entry, known by the sound, the windows, their
+        settings, the gains and the source that makes them.
     gains_db : sequence of float
         Finite, else a ValueError.
 
@@ -65,15 +65,10 @@ def shifted_features(windows, recordings, folder, *, gains_db=GAINS_DB):
     settings = {"window_s": float(windows.window_s), "hop_s": float(windows.hop_s), "n_mfcc": len(windows.feature_names) - 4,
                 "level": windows.level, "gains_db": gains_db, "names": [recording.name for recording in heard],
                 "windows": list(zip(windows.recording.tolist(), windows.start_s.tolist(), strict=True))}
-    path = Path(folder) / f"level_shifts_{entry_key(heard, settings)}.npz"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shifted = _compute(windows, heard, gains_db)
-        n_gains = len(gains_db)
-        write_entry(path, values=shifted.values.reshape(n_gains, len(windows), -1), level_db=shifted.level_db.reshape(n_gains, -1))
-    with np.load(path, allow_pickle=False) as stored:
-        columns = zip(gains_db, stored["values"], stored["level_db"], strict=True)
-        return {gain_db: replace(windows, values=values, level_db=level_db) for gain_db, values, level_db in columns}
+    arrays = stored(f"level_shifts_{entry_key(heard, settings, (*MADE_BY, 'level_shifts'))}",
+                    lambda: _compute(windows, heard, gains_db), folder)
+    columns = zip(gains_db, arrays["values"], arrays["level_db"], strict=True)
+    return {gain_db: replace(windows, values=values, level_db=level_db) for gain_db, values, level_db in columns}
 
 
 def level_response(detector, split, shifted, judge, threshold):
@@ -132,13 +127,15 @@ def level_sentence(response, *, judged_by="item"):
 
 
 def _compute(windows, recordings, gains_db):
-    """All windows at the first gain, then all at the second, ...: one table, so that each recording is read once."""
+    """Values, shape (n_gains, n_windows, n_features), and levels; of one table of all, so that each recording is read once."""
     def louder(sound, row):
         bar.update()
         return sound * np.float32(10 ** (gains_db[row // len(windows)] / 20))
 
     with progress_bar(total=len(gains_db) * len(windows), desc="louder and softer", unit=" windows") as bar:
-        return changed_features(windows.take(np.tile(np.arange(len(windows)), len(gains_db))), recordings, louder)
+        shifted = changed_features(windows.take(np.tile(np.arange(len(windows)), len(gains_db))), recordings, louder)
+    n_gains = len(gains_db)
+    return {"values": shifted.values.reshape(n_gains, len(windows), -1), "level_db": shifted.level_db.reshape(n_gains, -1)}
 
 
 def _summary(items, threshold):

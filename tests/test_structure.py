@@ -21,16 +21,17 @@ ALLOWED = {
     "audio": {"audit", "quiet"}, "synth": {"audio"},
     "manifests": set(), "layouts": {"manifests"}, "catalogue": {"audio"},
     "inputs": {"audio", "catalogue", "layouts", "manifests"},
-    "datasets": {"audio", "catalogue", "features", "inputs", "labels", "landmarks", "progress", "stretches", "synth", "units"},
+    "datasets": {"audio", "catalogue", "framing", "inputs", "labels", "landmarks", "progress", "stretches", "synth", "units"},
     # windows and what they are for
-    "features": {"stretches"}, "feature_cache": {"features", "progress"}, "splits": {"audio", "features"},
-    "parts": {"audio"}, "units": {"audio", "features", "parts", "splits", "stretches"},
+    "framing": set(), "kernel": {"framing"}, "features": {"framing", "kernel", "stretches"},
+    "cache": {"progress"}, "feature_cache": {"cache", "features", "progress"}, "splits": {"audio", "features", "framing"},
+    "parts": {"audio"}, "units": {"audio", "framing", "parts", "splits", "stretches"},
     # scores and what they are worth
     "thresholds": set(), "evaluation": set(), "clips": set(), "sections": {"evaluation"}, "events": {"stretches"},
     "dependence": {"thresholds"}, "intervals": {"dependence", "evaluation"}, "weighted": {"evaluation"},
     "bootstrap": {"dependence", "evaluation", "weighted"}, "paired": {"dependence", "evaluation"},
     "judging": {"clips", "parts"}, "controls": {"detectors", "features", "splits"}, "chance": {"evaluation"},
-    "leakage": {"detectors"}, "level_shifts": {"feature_cache", "features", "progress"},
+    "leakage": {"detectors"}, "level_shifts": {"cache", "feature_cache", "features", "progress"},
     "rotations": {"evaluation", "judging", "thresholds", "units"}, "seeds": {"evaluation"},
     "left_out": {"detectors", "evaluation", "judging", "rotations", "splits", "units"},
     "event_sounds": {"synth"}, "mixtures": {"audio", "detectors", "event_sounds", "features", "stretches"},
@@ -52,7 +53,7 @@ ONLY_IN = {
     "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
     "tensorflow": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
     "papermill": {"parameters", "worker"}, "nbconvert": {"report"},
-    "librosa": {"features"}, "soundfile": {"audio", "players", "cli"},
+    "librosa": {"kernel"}, "numba": {"features", "kernel"}, "soundfile": {"audio", "players", "cli"},
 }
 
 
