@@ -176,7 +176,7 @@ def in_memory(samples, *, name, label, sample_rate, path="demo", **more):
                      audit={**auditor.finish(), **_file_facts(1, len(sound) / sample_rate)})
 
 
-def load_recording(path, *, label=0, name=None, channel="mean", start_s=0.0, end_s=None, **more):
+def load_recording(path, *, label=0, name=None, channel="mean", start_s=0.0, end_s=None, progress=None, **more):
     """Listen to an audio file once, at its native rate, and return what is known of it.
 
     Parameters
@@ -191,6 +191,8 @@ def load_recording(path, *, label=0, name=None, channel="mean", start_s=0.0, end
         ``"mean"`` of all channels, or one of them, counted from 1.
     start_s, end_s : float, optional
         The part to use, in seconds of the file; by default all of it.
+    progress : callable, optional
+        Called with the share that has been heard, rising to 1.
     more
         Other fields of Recording.
 
@@ -217,6 +219,8 @@ def load_recording(path, *, label=0, name=None, channel="mean", start_s=0.0, end
         low, high = min(low, mono.min()), max(high, mono.max())
         if not bad and max(high, -low) <= LOUDEST:
             auditor.add(used, mono)
+        if progress:
+            progress(min(1.0, n_frames / max(1, wanted or round(file_s * sample_rate) - first)))
     shown = f"{path}, from {start_s:g} s on" if start_s else str(path)
     if not n_frames:
         way_out = "choose a part inside it" if start_s else "record it again or export it anew"

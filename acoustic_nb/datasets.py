@@ -3,6 +3,8 @@
 import os
 from collections import Counter
 from dataclasses import replace
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 from acoustic_nb.audio import LABEL_NAMES, AudioError, Recording, channel_count, load_recording, resampled
@@ -88,13 +90,17 @@ def listen(found, inputs, *, channel="mean", seed=0):
     catalogue = os.path.expanduser(inputs.dataset)
     known = known_recordings(catalogue) if found.layout == "manifest" else {}
     recordings, left_out = [], left_out_before(catalogue) if known else []
-    for entry in progress_bar(found.entries, desc="listening", unit=" files"):
-        try:
-            recordings += _recordings_of(entry, inputs, _channel(entry.channel or channel), known, found.layout)
-        except AudioError as error:
-            if not inputs.skip_broken:
-                raise AudioError(f"{entry.where}, column {error.column}: {error}" if entry.where else str(error)) from None
-            left_out.append((entry.path, str(error).removeprefix(f"{entry.path}: ")))
+    sizes = [os.path.getsize(entry.path) if os.path.isfile(entry.path) else 0 for entry in found.entries]
+    with progress_bar(total=sum(sizes), desc="listening", unit="B", unit_scale=True) as bar:
+        for entry, size, before in zip(found.entries, sizes, accumulate([0, *sizes]), strict=False):
+            progress = partial(_advance, bar, before, size)
+            try:
+                recordings += _recordings_of(entry, inputs, _channel(entry.channel or channel), known, found.layout, progress)
+            except AudioError as error:
+                if not inputs.skip_broken:
+                    raise AudioError(f"{entry.where}, column {error.column}: {error}" if entry.where else str(error)) from None
+                left_out.append((entry.path, str(error).removeprefix(f"{entry.path}: ")))
+            progress(1.0)
     if inputs.skip_broken and recordings:
         rate = min(recording.native_sample_rate for recording in recordings)
         left_out += [(recording.path, reason) for recording in recordings if (reason := _too_short(recording, rate))]
@@ -181,7 +187,12 @@ def _channel(channel):
     raise ValueError(f"channel is mean, all, or a number from 1, got {channel!r}")
 
 
-def _recordings_of(entry, inputs, channel, known, layout):
+def _advance(bar, before, size, share):
+    """Move a bar to a share of a file of ``size`` bytes that comes after ``before`` bytes of others; never back."""
+    bar.update(max(0, int(before + share * size) - bar.n))
+
+
+def _recordings_of(entry, inputs, channel, known, layout, progress):
     """What one entry holds: a recording, or one for each channel."""
     start_s = (inputs.start_s or 0.0) if entry.start_s is None else entry.start_s
     end_s = inputs.end_s if entry.end_s is None else entry.end_s
@@ -192,7 +203,8 @@ def _recordings_of(entry, inputs, channel, known, layout):
     for each in channels:
         facts = known.get((entry.path, str(each), start_s, end_s))
         recordings.append(Recording(name=entry.path, path=entry.path, start_s=start_s, channel=each, **about, **facts) if facts
-                          else load_recording(entry.path, channel=each, start_s=start_s, end_s=end_s, **about))
+                          else load_recording(entry.path, channel=each, start_s=start_s, end_s=end_s, progress=progress,
+                                              **about))
     # a catalogue has said whether there are events: what lies beside the file by now is none of its run
     return [_labelled(recording, entry.events or (None if facts or recording.label == 0 else events_beside(recording.path)))
             for recording in recordings]

@@ -1,12 +1,15 @@
 """Sounds and tables whose numbers are known without the code."""
 
+import warnings
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 
 from acoustic_nb.audio import Recording, in_memory
 from acoustic_nb.features import FeatureTable
+from acoustic_nb.framing import contrast_bands
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings"
 needs_recordings = pytest.mark.skipif(not RECORDINGS.is_dir(), reason=f"the real recordings are not at {RECORDINGS}")
@@ -23,6 +26,18 @@ def noise(duration_s=3.0, *, sample_rate=22050, amplitude=0.1, seed=0):
 
 def as_recording(samples, *, sample_rate=22050, label=0, name="sound", **more):
     return in_memory(samples, name=name, label=label, sample_rate=sample_rate, path=f"{name}.wav", **more)
+
+
+def librosa_alone(window, sample_rate, n_mfcc=13):
+    """The origin's calls, on one window, with nothing shared between them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        given = {"y": window, "sr": sample_rate}
+        return np.array([*librosa.feature.mfcc(**given, n_mfcc=n_mfcc).mean(axis=1),
+                         librosa.feature.spectral_centroid(**given).mean(),
+                         librosa.feature.spectral_rolloff(**given).mean(),
+                         librosa.feature.spectral_contrast(**given, n_bands=contrast_bands(sample_rate)).mean(),
+                         librosa.feature.zero_crossing_rate(window).mean()])
 
 
 def recordings_of(table, **more):

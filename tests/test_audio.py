@@ -1,5 +1,7 @@
 """Recordings: what is read is what was written; what cannot be used is refused in one line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -198,3 +200,43 @@ def test_every_odd_file_is_read_or_refused_in_one_line(path, capfd):
         assert np.isfinite(recording.samples).all()
         assert recording.samples.ndim == 1
     assert capfd.readouterr() == ("", "")  # no decoder's chatter beside it
+
+
+# Piece by piece
+
+@pytest.mark.parametrize("sample_rate", [44100, 16000, 48000, 44099])
+def test_blocks_and_parts_are_what_the_whole_holds(tmp_path, monkeypatch, sample_rate):
+    soundfile.write(tmp_path / "a.flac", noise(9.0, sample_rate=44100), 44100)
+    recording = replace(load_recording(tmp_path / "a.flac", start_s=1.3, end_s=8.1), sample_rate=sample_rate)
+    whole = recording.samples
+    assert len(whole) == pytest.approx(6.8 * sample_rate, abs=1)
+    monkeypatch.setattr("acoustic_nb.audio.BLOCK_FRAMES", 50_000)
+    blocks = list(recording.blocks())
+    assert len(blocks) == 6 and max(map(len, blocks)) < 60_000
+    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+    for start_s, duration_s in ((1.3, 1.0), (0.0, 2.0), (4.5678, 1.0), (7.9, 5.0), (8.05, 0.01), (1.3, 60.0)):
+        first = max(0, round((start_s - 1.3) * sample_rate))
+        expected = whole[first:first + round(duration_s * sample_rate)]
+        part = recording.part(start_s, duration_s)
+        np.testing.assert_allclose(part, expected, atol={44100: 0, 44099: 1e-5}.get(sample_rate, 3e-7))
+        assert part.dtype == np.float32
+    assert len(recording.part(8.2, 1.0)) == len(recording.part(2.0, 0.0)) == 0
+
+
+def test_a_recording_in_memory_has_blocks_and_parts_too(monkeypatch):
+    monkeypatch.setattr("acoustic_nb.audio.BLOCK_FRAMES", 20_000)
+    recording = as_recording(noise(2.0), start_s=5.0)
+    assert [len(block) for block in recording.blocks()] == [20_000, 20_000, 4_100]
+    np.testing.assert_array_equal(np.concatenate(list(recording.blocks())), noise(2.0))
+    np.testing.assert_array_equal(recording.part(5.5, 0.1), noise(2.0)[11025:13230])
+
+
+def test_listening_says_how_far_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("acoustic_nb.audio.BLOCK_FRAMES", 22050)
+    soundfile.write(tmp_path / "a.wav", noise(4.0), 22050)
+    heard = []
+    load_recording(tmp_path / "a.wav", progress=heard.append)
+    assert heard == [0.25, 0.5, 0.75, 1.0]
+    heard.clear()
+    load_recording(tmp_path / "a.wav", start_s=1.0, end_s=3.0, progress=heard.append)
+    assert heard == [0.5, 1.0]
