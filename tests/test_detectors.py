@@ -305,3 +305,22 @@ def test_svm_learns_from_what_the_windows_hold():
     reference = SVC().fit(windows.values, windows.label)
     np.testing.assert_allclose(detector.score(test), reference.decision_function(test.values))
     assert detector.n_support_.sum() == len(reference.support_)
+    assert detector.n_learned_.tolist() == [46, 18]
+
+
+@pytest.mark.parametrize(("n_anomalous", "n_learned"), [(60, [10, 10]), (20, [15, 5]), (1000, [1, 18]), (3, [19, 2])])
+def test_svm_learns_from_as_many_windows_as_it_may_spread_evenly(n_anomalous, n_learned):
+    normal = gaussian_windows(60)
+    windows = join([normal, gaussian_windows(n_anomalous, label=1, shift=2.0, recording="broken", seed=4)])
+    detector = SVMDetector(max_windows=20).fit(windows)
+    n_learned = [max(2, n) for n in n_learned]
+    assert detector.n_learned_.tolist() == n_learned
+    own = normal.take(np.linspace(0, 59, n_learned[0]).round().astype(int))
+    other = windows.take(60 + np.linspace(0, n_anomalous - 1, n_learned[1]).round().astype(int))
+    reference = SVC().fit(np.concatenate([own.values, other.values]), np.repeat([0, 1], n_learned))
+    np.testing.assert_allclose(detector.score(normal), reference.decision_function(normal.values))
+
+
+def test_svm_needs_room_for_two_of_each_label():
+    with pytest.raises(ValueError, match="max_windows must be a whole number of at least 4, got 3"):
+        SVMDetector(max_windows=3).fit(both_labels())
