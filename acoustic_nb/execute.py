@@ -1,22 +1,18 @@
 """Executing: a folder of notebooks and the recordings of one machine become a Run.
 
-A job is one notebook. Each job has a process of its own, a worker (``worker.py``), that runs the notebook and writes
-its status. The process that was asked for the run, the runner, starts the workers, writes everything else, and is the
-only one that decides.
+A job is one notebook. It is done by a worker (``workers.py``), a process that runs the notebook in a kernel of its own and
+writes its status. The process that was asked for the run, the runner, starts the workers, writes everything else, and is
+the only one that decides.
 """
 
 import hashlib
-import json
 import os
 import platform
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -26,7 +22,7 @@ import psutil
 
 from acoustic_nb.catalogue import CATALOGUE, LEFT_OUT, write_catalogue, write_left_out
 from acoustic_nb.inputs import Inputs, find_entries
-from acoustic_nb.machine import check_kernel, cores, git_commit, versions, worker_count
+from acoustic_nb.machine import check_kernel, git_commit, versions, worker_count
 from acoustic_nb.parameters import (
     AFTERWARDS,
     COMPARISON,
@@ -38,10 +34,11 @@ from acoustic_nb.parameters import (
 )
 from acoustic_nb.progress import JobProgress
 from acoustic_nb.runs import Run
+from acoustic_nb.workers import Workers
 
 LONGEST_FIRST = ("gan", "lstm_autoencoder", "conv_autoencoder")
 TIMEOUT_S = 600.0
-POLL_S = 0.1
+TICK_S = 0.1
 DEMO_INPUTS = Inputs()
 
 
@@ -78,14 +75,18 @@ def load_inputs(inputs, settings):
     return together, left_out
 
 
-def share_features(recordings, folder, settings):
-    """Compute the features once, as they are and of louder and softer test sound, where every notebook finds them."""
+def share_features(recordings, settings):
+    """Compute once what every notebook finds in the cache: features, as they are and of louder and softer test sound, overviews."""
+    from acoustic_nb.catalogue import pick
     from acoustic_nb.feature_cache import cached_features
     from acoustic_nb.level_shifts import probe_windows, shifted_features
+    from acoustic_nb.overviews import overviews
     from acoustic_nb.units import split_recordings
 
-    table = cached_features(recordings, folder, **{name: settings[name] for name in ("window_s", "hop_s", "n_mfcc", "level")})
-    shifted_features(probe_windows(split_recordings(table, recordings)), recordings, folder)
+    table = cached_features(recordings, **{name: settings[name] for name in ("window_s", "hop_s", "n_mfcc", "level")})
+    if "rotations" in settings:  # a detector's notebook is run, not the sensitivity alone
+        shifted_features(probe_windows(split_recordings(table, recordings)), recordings)
+        overviews(pick(recordings))
 
 
 def start_run(runs_dir, *, name=None, inputs=DEMO_INPUTS, parameters=None, only=None, sensitivity=False, command="",
@@ -116,7 +117,7 @@ def start_run(runs_dir, *, name=None, inputs=DEMO_INPUTS, parameters=None, only=
     timeout_s : float
         Longest time for one cell.
     load, share : callable
-        ``load(inputs, settings)`` returns the recordings and what was left out of them, ``share(recordings, folder, settings)``
+        ``load(inputs, settings)`` returns the recordings and what was left out of them, ``share(recordings, settings)``
         computes what the notebooks share.
 
     Returns
@@ -149,9 +150,10 @@ def start_run(runs_dir, *, name=None, inputs=DEMO_INPUTS, parameters=None, only=
             for job in plan.jobs:
                 run.write_status(job, "queued")
             _catalogue(run, inputs, recordings, left_out)
-            share(recordings, run.folder / "features", plan.settings)
-            del recordings  # the notebooks need the memory
-            _run_jobs(run, plan, list(plan.jobs), workers=workers, timeout_s=timeout_s)
+            with Workers(run, _at_once(plan.jobs, workers)) as workers:
+                share(recordings, plan.settings)
+                del recordings  # the notebooks need the memory
+                _run_jobs(run, plan, list(plan.jobs), workers, timeout_s=timeout_s)
             _finish(run)
     except Exception:
         if all(status["status"] == "queued" for status in run.statuses().values()):
@@ -187,10 +189,10 @@ def resume_run(run, *, command="", notebooks=None, workers=None, timeout_s=None,
             resumed = {"at": _now(), "command": command, **_surroundings()}
             run.write_manifest({**manifest, "finished": None, "resumed": [*manifest.get("resumed", []), resumed],
                                 "jobs": _outcome(run), "verdict": UNFINISHED})
-            share(recordings, run.folder / "features", plan.settings)
-            del recordings
-            _run_jobs(run, plan, todo, workers=worker_count(len(todo), workers),
-                      timeout_s=timeout_s or manifest["timeout_s"])
+            with Workers(run, _at_once(todo, worker_count(len(todo), workers))) as workers:
+                share(recordings, plan.settings)
+                del recordings
+                _run_jobs(run, plan, todo, workers, timeout_s=timeout_s or manifest["timeout_s"])
         _finish(run)
     return run
 
@@ -235,103 +237,42 @@ class _Plan:
         return {**self.given[job], **{name: value for name, value in by_run.items() if name in self.listed[job]}}
 
 
-def _run_jobs(run, plan, todo, *, workers, timeout_s):
-    """Run the jobs ``todo``, the longest first and what reads the results of others after all of them."""
+def _stages(todo):
+    """The jobs ``todo`` in two lists: the longest first, and what reads the results of others after all of them."""
     rank = {job: place for place, job in enumerate(LONGEST_FIRST)}
     order = sorted((job for job in todo if job not in AFTERWARDS), key=lambda job: rank.get(job, len(rank)))
-    afterwards = [job for job in todo if job in AFTERWARDS]
+    return order, [job for job in todo if job in AFTERWARDS]
+
+
+def _at_once(todo, workers):
+    """How many of ``workers`` there is something to do for."""
+    return min(workers, max(len(stage) for stage in _stages(todo)))
+
+
+def _run_jobs(run, plan, todo, workers, *, timeout_s):
+    """Have the workers do the jobs ``todo``."""
     progress = JobProgress(len(todo))
-    environment = _environment(min(workers, max(len(order), len(afterwards))))
-    running = {}
     try:
-        for waiting in (order, afterwards):
-            while waiting or running:
-                while waiting and len(running) < workers:
+        for waiting in _stages(todo):
+            while waiting or workers.busy():
+                while waiting and workers.busy() < workers.count:
                     job = waiting.pop(0)
                     run.write_status(job, "running")
-                    running[job] = _Worker(run, job, plan.jobs[job], plan.parameters(job, run), timeout_s, environment)
+                    workers.give(job, notebook=str(plan.jobs[job]), parameters=plan.parameters(job, run), timeout_s=timeout_s)
                     progress.started(job)
                     _note_jobs(run)
-                time.sleep(POLL_S)
-                progress.tick()
-                for job in [job for job, worker in running.items() if worker.process.poll() is not None]:
-                    running.pop(job).settle(run, job)
+                if job := workers.wait(TICK_S):
                     progress.finished(job, run.statuses()[job])
                     _note_jobs(run)
+                progress.tick()
     finally:  # on success nothing is running any more
-        for worker in running.values():
-            worker.stop()
+        workers.stop()
         with suppress(OSError):  # a full disk has its own exception under way
             for job in todo:
                 if run.statuses()[job]["status"] == "running":
                     run.write_status(job, "queued", error="interrupted")
             _note_jobs(run)
         progress.close()
-
-
-class _Worker:
-    """One job's process, and the short folder for its kernel's sockets."""
-
-    def __init__(self, run, job, notebook, parameters, timeout_s, environment):
-        # the path of a Unix socket has at most about 100 bytes
-        short = "/tmp" if len(tempfile.gettempdir()) > 60 and os.access("/tmp", os.W_OK) else None
-        self.scratch = Path(tempfile.mkdtemp(prefix="anb", dir=short))
-        self.begun = time.monotonic()
-        task = {"run": str(run.folder), "job": job, "notebook": str(notebook), "parameters": parameters,
-                "timeout_s": timeout_s, "scratch": str(self.scratch)}
-        try:
-            with open(self.scratch / "log", "wb") as log:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "acoustic_nb.worker", json.dumps(task)], stdin=subprocess.PIPE,
-                    stdout=log, stderr=log, start_new_session=True,
-                    env={**environment, "IPYTHONDIR": str(self.scratch / "ipython")})
-        except BaseException:
-            shutil.rmtree(self.scratch, ignore_errors=True)
-            raise
-
-    def settle(self, run, job):
-        """Clean up after a worker that has ended; one that left no word of its job is written down as dead."""
-        if run.statuses()[job]["status"] == "running":
-            log = (self.scratch / "log").read_text(errors="replace").strip().splitlines()
-            code = self.process.returncode
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
-            run.write_status(job, "dead", error=f"the job's process {how}{': ' + log[-1].strip() if log else ''}",
-                             seconds=round(time.monotonic() - self.begun, 2))
-        self._clean()
-
-    def stop(self):
-        """End the worker and its kernel now."""
-        self.process.stdin.close()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            _end_with_children(psutil.Process(self.process.pid))
-            self.process.wait()
-        self._clean()
-
-    def _clean(self):
-        self.process.stdin.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
-
-
-def _end_with_children(process):
-    """Kill everything that a process started, then the process."""
-    with suppress(psutil.NoSuchProcess):
-        for child in process.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        process.kill()
-
-
-def _environment(workers):
-    """Environment of the workers and their kernels: each kernel gets its share of the cores."""
-    share = str(max(1, cores() // workers))
-    names = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB", "NUMEXPR")
-    caps = {f"{name}_NUM_THREADS": share for name in names}
-    caps.update(TF_NUM_INTRAOP_THREADS=share, TF_NUM_INTEROP_THREADS=share, TF_CPP_MIN_LOG_LEVEL="3",
-                PYDEVD_DISABLE_FILE_VALIDATION="1")
-    # with a backend of the user's own, no figure would reach the notebook
-    return {**{name: value for name, value in os.environ.items() if name != "MPLBACKEND"}, **caps}
 
 
 @contextmanager

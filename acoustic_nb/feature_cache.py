@@ -7,7 +7,7 @@ from acoustic_nb.cache import entry_key, stored
 from acoustic_nb.features import extract_features, join, window_table
 from acoustic_nb.progress import progress_bar
 
-MADE_BY = ("audio", "features", "framing", "kernel")
+MADE_BY = ("audio", "feature_cache", "features", "framing", "kernel")
 
 
 def cached_features(recordings, folder=None, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="kept"):

@@ -4,15 +4,14 @@ Time is cut into columns of which every sample counts, so a click of one sample 
 and there, evenly over the recording: what lasts is seen, what is short may fall between two of them.
 """
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from acoustic_nb.feature_cache import entry_key, write_entry
+from acoustic_nb.cache import entry_key, stored
 from acoustic_nb.progress import progress_bar
 
+MADE_BY = ("audio", "overviews")
 # a figure has about 900 dots from left to right, 800 beside a colour bar, and 200 for the height of a spectrogram
 MAX_COLUMNS = 1000
 MAX_SPECTRA = 800
@@ -37,12 +36,8 @@ class Overview:
     level_db : ndarray of float32, shape (n_bins, n_spectra)
         Spectra in dBFS, lowest frequency first, at most 800; a sine at full scale reads 0 dB (or up to 1.4 dB less, between
         two bins of the FFT). Hann window, 2048 samples. Each of the 128 rows is the loudest of 8 neighbouring bins, without the
-        one at 0 Hz: of a mean a tone would lose 9 dB, and of single bins those between two dots of the screen would be lost.
-        Noise therefore reads about 4 dB higher than its mean bin.
-    spectrum_s : float
-        Distance between neighbouring spectra in seconds.
-    gaps : bool
-        Whether there is sound between neighbouring spectra that none of them holds.
+        one at 0 Hz: in their mean a tone would lose 7 dB, and of single bins those between two dots of the screen would be lost.
+        Noise therefore reads about 4 dB higher than the mean power of a bin.
     """
 
     name: str
@@ -76,7 +71,7 @@ def overviews(recordings, folder=None):
     recordings : list of Recording
         At least one.
     folder : path, optional
-        Of the cache; by default the shared one.
+        Of the cache; ``cache.cache_folder()`` by default.
 
     Returns
     -------
@@ -100,8 +95,7 @@ def overviews(recordings, folder=None):
 def _overview(recording, folder, bar):
     before = bar.n
     bar.set_postfix_str(recording.name, refresh=False)
-    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    arrays = _stored(f"overview-{entry_key([recording], {'overview': source})}", lambda: _look(recording, bar.update), folder)
+    arrays = stored(f"overview-{entry_key([recording], {}, MADE_BY)}", lambda: _look(recording, bar.update), folder)
     bar.update(before + _n_samples(recording) - bar.n)
     return Overview(name=recording.name, label=recording.label, start_s=recording.start_s, end_s=recording.end_s,
                     sample_rate=recording.sample_rate, column_s=_column_length(_n_samples(recording)) / recording.sample_rate,
@@ -128,8 +122,8 @@ def _look(recording, progress):
 
 def _add_extremes(low, high, first, block, step):
     """Widen the columns that hold a block, which begins at sample ``first``."""
-    block = block[:len(low) * step - first]
-    columns = np.arange(first // step, -(-(first + len(block)) // step))
+    # a rate that was changed may bring a sample more than was reckoned: it belongs to the last column
+    columns = np.arange(min(first // step, len(low) - 1), min(-(-(first + len(block)) // step), len(low)))
     cuts = np.maximum(columns * step - first, 0)
     low[columns] = np.minimum(low[columns], np.minimum.reduceat(block, cuts))
     high[columns] = np.maximum(high[columns], np.maximum.reduceat(block, cuts))
@@ -163,14 +157,3 @@ def _spectrum_starts(n_samples):
     n_spectra = min(MAX_SPECTRA, max(1, n_samples // SPECTRUM_HOP))
     middles = (np.arange(n_spectra) + 0.5) * n_samples / n_spectra
     return np.clip(middles - N_FFT / 2, 0, max(0, n_samples - N_FFT)).astype(int)
-
-
-def _stored(name, compute, folder):
-    if folder is None:
-        return compute()
-    path = Path(folder) / f"{name}.npz"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_entry(path, **compute())
-    with np.load(path, allow_pickle=False) as entry:
-        return dict(entry)

@@ -7,10 +7,11 @@ import base64
 import io
 import os
 import re
+from functools import cache
+from numbers import Real
 from pathlib import Path
 
 import jinja2
-import pandas as pd
 
 TEMPLATES = Path(__file__).parent / "templates"
 FAILED = ("failed", "timeout", "dead")
@@ -19,6 +20,7 @@ STATUS_WORDS = {"ok": "done", "skipped": "skipped", "failed": "failed", "timeout
 MISSING = "–"
 
 
+@cache
 def environment():
     """Where the templates are found, with the filters that they use."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
@@ -61,7 +63,7 @@ def data_url(kind, content):
 
 def absent(value):
     """Whether a value is missing: None, empty or NaN."""
-    return value is None or value == "" or bool(pd.isna(value)) if pd.api.types.is_scalar(value) else False
+    return value is None or isinstance(value, str) and not value or isinstance(value, Real) and value != value
 
 
 def number(value, digits=3, *, scale=1, unit=""):

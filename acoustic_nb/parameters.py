@@ -4,6 +4,7 @@ import ast
 import difflib
 import math
 import re
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,10 @@ COMPARISON, SENSITIVITY = "comparison", "sensitivity"
 AFTERWARDS = (COMPARISON, SENSITIVITY)  # what reads the results of the detectors
 GIVEN_BY_THE_RUN = ("normal", "anomalous", "dataset", "machine", "run_dir")
 CHECKOUT = Path(__file__).absolute().parent.parent
+
+
+# papermill loads jsonschema, which takes a second to build a grammar for addresses (IRI), which it checks in no notebook
+sys.modules.setdefault("rfc3987_syntax", None)
 
 
 def in_checkout():

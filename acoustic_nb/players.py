@@ -1,7 +1,8 @@
 """Players: sound in a notebook or report that keeps what is loud and what is quiet.
 
 One linear gain serves all players of a report, so two clips differ in loudness exactly as the recordings do.
-A player is HTML with the sound inside it, as mono MP3: it needs no other file and no network.
+A player is HTML with the sound inside it, as mono MP3: it needs no other file and no network. The notebooks of a run play the
+same parts, so what was encoded once is kept in the cache.
 """
 
 import base64
@@ -11,6 +12,9 @@ from html import escape
 import numpy as np
 from IPython.display import HTML
 
+from acoustic_nb.cache import entry_key, stored
+
+MADE_BY = ("audio", "players")
 MAX_PLAYER_S = 30.0
 PEAK_DBFS = -1.0
 MAX_GAIN_DB = 40.0
@@ -46,8 +50,8 @@ def player(recording, *, start_s=None, duration_s=MAX_PLAYER_S, gain, title):
     recording : Recording
     start_s, duration_s : float
         The part to hear, in seconds of the file, by default from the recording's start; at most 30 s, and it ends where the
-        recording ends. Both ends are faded over
-        5 ms, or cutting the sound would add clicks of its own.
+        recording ends. No more than that part is read. Both ends are faded over 5 ms, or cutting the sound would add clicks of
+        its own.
     gain : float
         Linear, from ``player_gain``; the same for all players that are compared. The caption states it in dB.
     title : str
@@ -70,8 +74,11 @@ def player(recording, *, start_s=None, duration_s=MAX_PLAYER_S, gain, title):
         raise ValueError(f"{recording.name}: there is no sound in the {duration_s:g} s from {start_s:g} s on, it goes from "
                          f"{recording.start_s:.1f} to {recording.end_s:.1f} s; choose a part inside it (are both in seconds?)")
     end_s = start_s + len(samples) / recording.sample_rate
-    times = f"{start_s:.1f} s to {end_s:.1f} s of {recording.name}, gain {_db(gain):+.1f} dB"
-    sound = base64.b64encode(_mp3(_faded(samples * gain, recording.sample_rate), recording.sample_rate)).decode()
+    times = f"{start_s:.1f} s to {end_s:.1f} s{_clock(start_s)} of {recording.name}, gain {_db(gain):+.1f} dB"
+    heard = {"from_s": float(start_s - recording.start_s), "n_samples": len(samples), "gain": float(gain)}
+    sound = stored(f"player-{entry_key([recording], heard, MADE_BY)}",
+                   lambda: {"mp3": _mp3(_faded(samples * gain, recording.sample_rate), recording.sample_rate)})["mp3"]
+    sound = base64.b64encode(sound).decode()
     # <audio src>, not <source>: JupyterLab strips the latter from notebooks it does not trust
     return HTML(f'<figure class="player" style="margin:0"><figcaption><strong>{escape(str(title))}</strong><br>'
                 f'<span>{escape(times)}</span></figcaption><audio controls preload="none" '
@@ -84,6 +91,12 @@ def players(several):
     return HTML(f'<div class="players" style="display:flex;flex-wrap:wrap;gap:1rem 2rem">{inside}</div>')
 
 
+def _clock(start_s):
+    """Where a part begins in hours, minutes and seconds, beyond the first hour, for figures of long recordings show hours."""
+    minutes, seconds = divmod(int(start_s), 60)
+    return f" (from {minutes // 60}:{minutes % 60:02d}:{seconds:02d} h on)" if minutes >= 60 else ""
+
+
 def _faded(samples, sample_rate):
     ramp = np.linspace(0, 1, min(round(FADE_S * sample_rate), len(samples) // 2), endpoint=False, dtype=np.float32)
     faded = samples.astype(np.float32)
@@ -93,6 +106,7 @@ def _faded(samples, sample_rate):
 
 
 def _mp3(samples, sample_rate):
+    """The file's bytes, an array of uint8: what takes longest of a player, 12 ms per second of sound."""
     import soundfile
     import soxr
 
@@ -101,7 +115,7 @@ def _mp3(samples, sample_rate):
         samples, sample_rate = soxr.resample(samples, sample_rate, rate_hz), rate_hz
     file = io.BytesIO()
     soundfile.write(file, np.clip(samples, -1, 1), sample_rate, format="MP3", subtype="MPEG_LAYER_III")
-    return file.getvalue()
+    return np.frombuffer(file.getvalue(), np.uint8)
 
 
 def _db(factor):

@@ -1,14 +1,18 @@
 """Plots: data in, axes out. Normal is blue with dots, anomalous vermilion with triangles, in grey still apart by shape.
 
 Every function takes ``ax=None`` (a new figure where it is missing) and returns the axes; ``show`` puts a figure into a
-notebook together with its alternative text.
+notebook together with its alternative text. What has more points than a page has dots is drawn thinned, as least and greatest
+per column of time, so that nothing that sticks out is lost, and the figure says so.
 """
 
 import io
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.ticker import MaxNLocator
+from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
 from acoustic_nb.audio import LABEL_NAMES as LABELS
 
@@ -17,9 +21,12 @@ MARKERS = ("o", "^")
 PART_STYLES = {"train": ("0.35", "//"), "calibration": ("0.65", ".."), "test": ("0.92", "")}
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 MAX_COLUMNS = 1000
+MAX_CELLS = 500  # columns of a map of flags: each of them wider than a dot
 MAX_ROWS = 24
 MAX_STRIPS = 40
 MARKS = ("●", "▲")
+DPI = 110
+LONG_TIMES = ((7200, 3600, "h"), (600, 60, "min"), (0, 1, "s"))  # from so many seconds on, a unit of so many and its name
 
 
 class Figure:
@@ -29,9 +36,7 @@ class Figure:
         self.figure, self.caption = figure, caption
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        image = io.BytesIO()
-        self.figure.savefig(image, format="png", dpi=110, bbox_inches="tight")
-        return {"image/png": image.getvalue(), "text/plain": self.caption}, {"image/png": {"alt": self.caption}}
+        return {"image/png": self.figure.acoustic_nb_png, "text/plain": self.caption}, {"image/png": {"alt": self.caption}}
 
 
 def use_style():
@@ -51,48 +56,47 @@ def use_tables():
 
 
 def show(ax, caption):
-    """Display the figure of ``ax`` with ``caption`` as caption and alternative text."""
+    """Draw the figure of ``ax``, once, and display it with ``caption`` as caption and alternative text.
+
+    Its PNG is kept on the figure as ``acoustic_nb_png`` (bytes), so that a file of it is the same picture.
+    """
     figure = np.atleast_1d(ax).ravel()[0].figure
     plt.close(figure)
+    figure.set_dpi(DPI)
+    image = io.BytesIO()
+    # straight from the canvas: ``savefig`` lays out and draws everything twice
+    FigureCanvasAgg(figure).print_png(image, pil_kwargs={"compress_level": 3})
+    figure.acoustic_nb_png = image.getvalue()
     return Figure(figure, caption)
 
 
-def waveforms(recordings, axes=None):
-    """Samples over time, one axes per recording, all with one scale; long ones as minimum and maximum per column."""
-    axes = _rows(len(recordings), axes, height=1.5, sharex=False)
-    peak = max(recording.audit["peak"] for recording in recordings)
-    for ax, recording in zip(axes, recordings, strict=True):
-        samples = recording.samples
-        step = max(1, len(samples) // MAX_COLUMNS)
-        columns = samples[:len(samples) // step * step].reshape(-1, step)
-        time_s = recording.start_s + np.arange(len(columns)) * step / recording.sample_rate
-        ax.fill_between(time_s, columns.min(axis=1), columns.max(axis=1), color=COLOURS[recording.label], linewidth=0.3)
+def waveforms(overviews, axes=None):
+    """Samples over time, one axes for each ``Overview``, all with one scale: least and greatest sample per column."""
+    axes = _rows(len(overviews), axes, height=1.5, sharex=False)
+    peak = max(max(-overview.low.min(), overview.high.max()) for overview in overviews)
+    for ax, overview in zip(axes, overviews, strict=True):
+        time_s = overview.start_s + np.arange(len(overview.low)) * overview.column_s
+        ax.fill_between(time_s, overview.low, overview.high, color=COLOURS[overview.label], linewidth=0.3)
         ax.set(ylabel="amplitude\n(1 = full scale)", ylim=(-1.05 * peak, 1.05 * peak))
-        _of_recording(ax, recording)
-    axes[-1].set_xlabel("time in the file in s")
+        thinned = overview.column_s * overview.sample_rate > 1.5
+        _of_recording(ax, overview, f"least and greatest sample of every {_span(overview.column_s)}" if thinned else "")
+    _time_axis(axes)
     return axes
 
 
-def spectrograms(recordings, axes=None):
-    """Level over time and frequency, one axes per recording, one colour scale; long recordings thinned."""
-    axes = _rows(len(recordings), axes, height=2.0, sharex=False)
-    levels = []
-    for recording in recordings:
-        samples, n_fft = recording.samples, 2048
-        starts = np.linspace(0, max(0, len(samples) - n_fft), min(MAX_COLUMNS, max(1, len(samples) // 512)))
-        frames = np.stack([samples[int(start):int(start) + n_fft] for start in starts])
-        amplitude = np.abs(np.fft.rfft(frames * np.hanning(n_fft), axis=1)) * 4 / n_fft
-        levels.append(20 * np.log10(np.maximum(amplitude, 1e-6)).T[1:])
-    top = max(level.max() for level in levels)
-    for ax, recording, level in zip(axes, recordings, levels, strict=True):
-        image = ax.imshow(level, origin="lower", aspect="auto", cmap="magma", vmin=top - 80, vmax=top,
-                          extent=(recording.start_s, recording.end_s, 0, recording.sample_rate / 2000), interpolation="nearest",
+def spectrograms(overviews, axes=None):
+    """Level over time and frequency, one axes for each ``Overview``, one colour scale."""
+    axes = _rows(len(overviews), axes, height=2.0, sharex=False)
+    top = max(overview.level_db.max() for overview in overviews)
+    for ax, overview in zip(axes, overviews, strict=True):
+        image = ax.imshow(overview.level_db, origin="lower", aspect="auto", cmap="magma", vmin=top - 80, vmax=top,
+                          extent=(overview.start_s, overview.end_s, 0, overview.sample_rate / 2000), interpolation="nearest",
                           rasterized=True)
         ax.set(ylabel="frequency in kHz")
-        _of_recording(ax, recording)
+        _of_recording(ax, overview, f"one spectrum every {_span(overview.spectrum_s)}" if overview.gaps else "")
         ax.grid(False)
         ax.figure.colorbar(image, ax=ax, label="level in dBFS", pad=0.01)
-    axes[-1].set_xlabel("time in the file in s")
+    _time_axis(axes)
     return axes
 
 
@@ -109,8 +113,8 @@ def split_timeline(split, ax=None):
                 edgecolor=COLOURS[block.label], linewidth=1.5)
         ax.text((block.start_s + block.end_s) / 2, row, f"{block.part} {block.n_windows}", ha="center", va="center", fontsize=8,
                 bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1})
-    ax.set(yticks=range(len(names)), yticklabels=[_short(name, 40) for name in names],
-           xlabel="time in the file in s (numbers: windows)")
+    ax.set(yticks=range(len(names)), yticklabels=[_short(name, 40) for name in names])
+    _time_axis([ax], more=" (numbers: windows)")
     ax.invert_yaxis()
     ax.grid(False)
     return ax
@@ -150,7 +154,10 @@ def score_strips(windows, scores, items, threshold, ax=None):
     for row, name in enumerate(shown):
         own = windows.recording == name
         label = int(windows.recording_label[own][0])
-        ax.plot(scores[own], np.full(own.sum(), row), "|", color=COLOURS[label], alpha=0.6, markersize=9)
+        drawn = scores[own]
+        if len(drawn) > 2 * MAX_COLUMNS:  # by far more lines than there are dots
+            drawn = drawn[_extremes(drawn, drawn, MAX_COLUMNS)]
+        ax.plot(drawn, np.full(len(drawn), row), "|", color=COLOURS[label], alpha=0.6, markersize=9)
         if name in judged:
             ax.plot(judged[name], row, "D", color="black", markersize=6,
                     markerfacecolor=COLOURS[label] if judged[name] > threshold else "white")
@@ -166,7 +173,8 @@ def score_strips(windows, scores, items, threshold, ax=None):
 def score_timeline(windows, scores, threshold, recordings, axes=None):
     """Scores over time, one axes for each of ``recordings`` that has windows here, with the threshold; flagged are filled.
 
-    Known events are drawn as a band at the foot; the clicks planted in the demo as ticks.
+    Known events are drawn as a band at the foot; the clicks planted in the demo as ticks. Of very many windows the least and the
+    greatest score per column of time are drawn; the share in the title is that of all.
     """
     there = set(windows.recording)
     recordings = [recording for recording in recordings if recording.name in there]
@@ -174,13 +182,13 @@ def score_timeline(windows, scores, threshold, recordings, axes=None):
     for ax, recording in zip(axes, recordings, strict=True):
         rows = windows.recording == recording.name
         middle_s, values = (windows.start_s[rows] + windows.end_s[rows]) / 2, np.asarray(scores)[rows]
-        _timeline(ax, middle_s, values, threshold, recording.label)
-        ax.set_ylabel("anomaly score")
-        ax.set_title(f"{_short(recording.name, 28)} ({LABELS[recording.label]}): {np.mean(values > threshold):.0%} of "
-                     f"{len(values)} windows flagged", loc="left", fontsize=10)
+        thinned = _timeline(ax, middle_s, values, threshold, recording.label)
+        ax.set_ylabel(f"anomaly score\n({thinned})" if thinned else "anomaly score")
+        ax.set_title(f"{_short(recording.name, 28)} ({LABELS[recording.label]}): {_share(values > threshold)} windows flagged",
+                     loc="left", fontsize=10)
         _truth(ax, recording, windows.start_s[rows].min(), windows.end_s[rows].max())
         ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderaxespad=0.1, fontsize=8, ncols=5)
-    axes[-1].set_xlabel("time in the file in s")
+    _time_axis(axes)
     return axes
 
 
@@ -198,14 +206,16 @@ def stacked_timelines(tables, thresholds, recordings, axes=None):
         for column, recording in enumerate(recordings):
             part = table[table["recording"] == recording.name]
             ax = axes[row, column]
-            _timeline(ax, (part["start_s"] + part["end_s"]) / 2, part["score"], thresholds[title], recording.label)
+            thinned = _timeline(ax, (part["start_s"] + part["end_s"]) / 2, part["score"], thresholds[title], recording.label,
+                                columns=MAX_COLUMNS // len(recordings))
             _truth(ax, recording, part["start_s"].min(), part["end_s"].max())
             if row == 0:
                 ax.set_title(f"{_short(recording.name, 76 // len(recordings) - 12)} ({LABELS[recording.label]})", loc="left",
                              fontsize=10)
+                _note(ax, thinned)
         axes[row, 0].set_ylabel(f"{title}\nscore", fontsize=8)
     for ax in axes[-1]:
-        ax.set_xlabel("time in the file in s")
+        _time_axis([ax])
     return axes
 
 
@@ -237,7 +247,7 @@ def roc_curves(curves, ax=None, *, marks=None):
     for title, (label, scores) in curves.items():
         false_alarm_rate, recall, _ = roc_curve(label, scores)
         line, = ax.plot(false_alarm_rate, recall, **curve_style(title, curves),
-                        label=f"{title}: AUC {roc_auc_score(label, scores):.3f}")
+                        label=f"{title}: AUC {auc(false_alarm_rate, recall):.3f}")
         if marks:
             label, flagged = np.asarray(label), np.asarray(scores) > marks[title]
             ax.plot(flagged[label == 0].mean(), flagged[label == 1].mean(), "o", color=line.get_color())
@@ -313,7 +323,10 @@ def correlations(table, ax=None):
 
 
 def flag_map(table, titles, axes=None):
-    """What is flagged by which detector: dark is flagged. ``table`` from ``agreement``, of windows or of recordings."""
+    """What is flagged by which detector: dark is flagged. ``table`` from ``agreement``, of windows or of recordings.
+
+    Very many share columns: a column is the darker the more in it is flagged, and white only where nothing is.
+    """
     if "start_s" not in table:
         return _recording_flags(table, titles, axes)
     names = list(dict.fromkeys(table["recording"]))
@@ -323,10 +336,9 @@ def flag_map(table, titles, axes=None):
         label = int(part.get("recording_label", part["label"]).max())
         hop_s = float(np.median(np.diff(part["start_s"])))
         edges_s = np.append(part["start_s"], part["start_s"].iloc[-1] + hop_s)
-        ax.pcolormesh(edges_s, np.arange(len(titles) + 1), part[list(titles)].to_numpy(dtype=float).T, vmin=0, vmax=1.25,
-                      cmap=("Blues", "Oranges")[label], rasterized=True)
-        _detector_rows(ax, titles, f"{name} ({LABELS[label]})")
-    axes[-1].set_xlabel("start of the window in s")
+        column_s = _flag_cells(ax, edges_s, part[list(titles)], label, rasterized=True)
+        _detector_rows(ax, titles, f"{_short(name, 50)} ({LABELS[label]})", f"a column is {_span(column_s)}" if column_s else "")
+    _time_axis(axes, "start of the window")
     return axes
 
 
@@ -334,17 +346,34 @@ def _recording_flags(table, titles, axes):
     axes = _rows(2, axes, height=0.5 + 0.24 * len(titles), sharex=False)
     for label, ax in enumerate(axes):
         part = table[table["label"] == label]
-        ax.pcolormesh(np.arange(len(part) + 1), np.arange(len(titles) + 1), part[list(titles)].to_numpy(dtype=float).T, vmin=0,
-                      vmax=1.25, cmap=("Blues", "Oranges")[label], edgecolors="white", linewidth=0.3)
-        _detector_rows(ax, titles, f"{len(part)} {LABELS[label]} recording{'s' * (len(part) != 1)}, one column each")
+        few = len(part) <= MAX_CELLS
+        apart = {"edgecolors": "white", "linewidth": 0.3} if few else {}
+        _flag_cells(ax, np.arange(len(part) + 1), part[list(titles)], label, **apart)
+        _detector_rows(ax, titles, f"{len(part)} {LABELS[label]} recording{'s' * (len(part) != 1)}"
+                       f"{', one column each' if few else ''}", "" if few else f"a column is {-(-len(part) // MAX_CELLS)} or fewer")
         ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
     axes[-1].set_xlabel("test recordings in the order of the run")
     return axes
 
 
-def _detector_rows(ax, titles, title):
+def _flag_cells(ax, edges, flags, label, **style):
+    """Draw flags, a column per row of the DataFrame between its ``edges``; where many share a column, return its width, else 0."""
+    shade, width = flags.to_numpy(dtype=float), 0
+    if len(flags) > MAX_CELLS:
+        starts, edges = edges[:-1], np.linspace(edges[0], edges[-1], MAX_CELLS + 1)
+        width = edges[1] - edges[0]
+        column = np.minimum(np.searchsorted(edges, starts, side="right") - 1, MAX_CELLS - 1)
+        n_windows = np.maximum(np.bincount(column, minlength=MAX_CELLS), 1)
+        share = np.stack([np.bincount(column, weights=flag, minlength=MAX_CELLS) / n_windows for flag in shade.T], axis=1)
+        shade = np.where(share > 0, 0.2 + 0.8 * np.sqrt(share), 0)  # a single one among very many is seen
+    ax.pcolormesh(edges, np.arange(flags.shape[1] + 1), shade.T, vmin=0, vmax=1.25, cmap=("Blues", "Oranges")[label], **style)
+    return width
+
+
+def _detector_rows(ax, titles, title, column):
     ax.set_yticks(np.arange(len(titles)) + 0.5, titles.values(), fontsize=8)
     ax.set_title(title, loc="left", fontsize=10)
+    _note(ax, f"{column}: the darker, the more of it is flagged" if column else "")
     ax.grid(False)
     ax.invert_yaxis()
 
@@ -354,31 +383,93 @@ def _short(name, longest):
     return name if len(name) <= longest else f"…{name[1 - longest:]}"
 
 
-def _of_recording(ax, recording):
-    ax.set_title(f"{recording.name} ({LABELS[recording.label]})", loc="left", fontsize=10)
-    ax.set_xlim(recording.start_s, recording.end_s)
+def _of_recording(ax, overview, thinned):
+    ax.set_title(f"{_short(overview.name, 50)} ({LABELS[overview.label]})", loc="left", fontsize=10)
+    _note(ax, thinned)
+    ax.set_xlim(overview.start_s, overview.end_s)
+
+
+def _note(ax, text):
+    """How a figure was thinned, small and grey at its upper right."""
+    ax.set_title(text, loc="right", fontsize=8, color="0.4")
+
+
+def _span(seconds):
+    """A time in two figures: 30 ms, 0.3 s, 86 s, 3 min."""
+    unit_s, unit = next(((unit_s, unit) for unit_s, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= 1.65 * unit_s),
+                        (1, "s") if seconds >= 0.0995 else (0.001, "ms"))
+    return f"{seconds / unit_s:.2g} {unit}"
+
+
+def _share(flagged):
+    """Which share of the windows is flagged, or how many where a rounded share would say none, or all."""
+    n_flagged, share = np.count_nonzero(flagged), f"{np.mean(flagged):.0%}"
+    says_wrong = (share == "0%" and n_flagged) or (share == "100%" and n_flagged < len(flagged))
+    return f"{n_flagged if says_wrong else share} of {len(flagged)}"
+
+
+class _TimeTicks(MaxNLocator):
+    """Ticks at round numbers of a unit of time, on an axis in seconds."""
+
+    def __init__(self, unit_s):
+        super().__init__("auto", steps=(1, 2, 3, 5, 6, 10))
+        self.unit_s = unit_s
+
+    def tick_values(self, vmin, vmax):
+        return super().tick_values(vmin / self.unit_s, vmax / self.unit_s) * self.unit_s
+
+
+def _time_axis(axes, what="time in the file", more=""):
+    """Name the time of axes in seconds: what shows more than ten minutes is read in min, from two hours on in h."""
+    units = [next((unit_s, unit) for least_s, unit_s, unit in LONG_TIMES if np.ptp(ax.get_xlim()) >= least_s) for ax in axes]
+    for ax, (unit_s, unit) in zip(axes, units, strict=True):
+        if unit_s > 1:
+            ax.xaxis.set_major_locator(_TimeTicks(unit_s))
+            ax.xaxis.set_major_formatter(lambda time_s, place, unit_s=unit_s: f"{time_s / unit_s:g}")
+        if ax is axes[-1] or unit != units[-1][1]:
+            ax.set_xlabel(f"{what} in {unit}{more}")
+
+
+def _extremes(place, values, n_columns):
+    """Rows of the least and of the greatest value in each of ``n_columns`` equal parts of what ``place`` spans, rising."""
+    width = (place.max() - place.min()) / n_columns or 1
+    column = np.minimum(((place - place.min()) / width).astype(int), n_columns - 1)
+    order = np.lexsort((values, column))
+    first = np.flatnonzero(np.diff(column[order], prepend=-1))
+    return np.unique(np.concatenate([order[first], order[np.append(first[1:], len(order)) - 1]]))
 
 
 def _truth(ax, recording, from_s, to_s):
     """Known events of a recording between two times, at the foot of the axes."""
     low, high = ax.get_xlim()
-    for number, event in enumerate(event for event in recording.events or () if event.end_s > from_s and event.start_s < to_s):
-        ax.axvspan(event.start_s, max(event.end_s, event.start_s + 0.006 * (to_s - from_s)), ymax=0.08, color="black", alpha=0.75,
-                   linewidth=0, label="known event" if number == 0 else None)
+    spans = [(event.start_s, max(event.end_s, event.start_s + 0.006 * (to_s - from_s))) for event in recording.events or ()
+             if event.end_s > from_s and event.start_s < to_s]
+    if spans:
+        corners = [[(start, 0), (start, 0.08), (end, 0.08), (end, 0)] for start, end in spans]
+        ax.add_collection(PolyCollection(corners, transform=ax.get_xaxis_transform(), facecolor="black", alpha=0.75, linewidth=0,
+                                         label="known event"), autolim=False)
     inside = [time for time in recording.event_times_s if from_s <= time <= to_s]
     if inside:
         ax.plot(inside, np.full(len(inside), 0.03), "|", color="black", transform=ax.get_xaxis_transform(), label="known click")
     ax.set_xlim(low, high)
 
 
-def _timeline(ax, middle_s, values, threshold, label):
+def _timeline(ax, middle_s, values, threshold, label, *, columns=MAX_COLUMNS):
+    """Draw scores over time; of very many, the least and the greatest of each column, and return in words that it is so."""
     middle_s, values = np.asarray(middle_s), np.asarray(values)
+    many = len(values) > 2 * columns
+    thinned = f"extremes of {_span(np.ptp(middle_s) / columns)}" if many else ""
+    if many:
+        rows = _extremes(middle_s, values, columns)
+        middle_s, values = middle_s[rows], values[rows]
     flagged = values > threshold
-    ax.plot(middle_s, values, color=COLOURS[label], linewidth=0.8, alpha=0.7)
-    ax.plot(middle_s[~flagged], values[~flagged], MARKERS[label], color=COLOURS[label], markersize=4, markerfacecolor="white",
-            label="not flagged")
-    ax.plot(middle_s[flagged], values[flagged], MARKERS[label], color=COLOURS[label], markersize=5, label="flagged")
+    ax.plot(middle_s, values, color=COLOURS[label], linewidth=0.8, alpha=0.7, label="not flagged" if many else None)
+    if not many:
+        ax.plot(middle_s[~flagged], values[~flagged], MARKERS[label], color=COLOURS[label], markersize=4, markerfacecolor="white",
+                label="not flagged")
+    ax.plot(middle_s[flagged], values[flagged], MARKERS[label], color=COLOURS[label], markersize=3 if many else 5, label="flagged")
     ax.axhline(threshold, color="black", linestyle=":", linewidth=1.2, label="threshold")
+    return thinned
 
 
 def curve_style(title, titles):

@@ -161,7 +161,7 @@ def _picture(content, kind, about):
     content = base64.b64decode(content)
     image = Image.open(io.BytesIO(content))
     width, height = about.get("width", image.width), about.get("height", image.height)
-    for settings in ({"lossless": True}, {"quality": 88, "method": 4}):
+    for settings in ({"lossless": True, "method": 1}, {"quality": 88, "method": 4}):
         if len(content) > BIG_PICTURE_BYTES:
             smaller = webp(image, **settings)
             content, kind = (smaller, "image/webp") if len(smaller) < len(content) else (content, kind)

@@ -230,9 +230,14 @@ def _replacing(target):
 
 
 def _save_figures(folder, figures):
+    """A figure that has been shown (``plots.show``) is not drawn again: the file is the picture in the notebook."""
     (folder / "figures").mkdir()
     for name, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{name}.png", bbox_inches="tight")
+        path = folder / "figures" / f"{name}.png"
+        if hasattr(figure, "acoustic_nb_png"):
+            path.write_bytes(figure.acoustic_nb_png)
+        else:
+            figure.savefig(path, dpi=110, bbox_inches="tight")
 
 
 def _read_csv(path, *, text):

@@ -1,16 +1,19 @@
-"""One job: a process that runs a notebook with papermill, renders its report and writes its status file.
+"""A worker: a process that runs notebooks with papermill, one after another, renders their reports and writes their status.
 
-The process that started it, the runner, holds the other end of a pipe: when that closes, whatever the reason, the
-worker ends its kernel and itself.
+The process that started it, the runner (``workers.py``), holds the other ends of two pipes: tasks come in through one, a line
+goes out through the other when a job has its status. When the first closes, whatever the reason, the worker ends its kernel
+and itself. Each job has a kernel and a folder of its own, so that nothing passes from one to the next.
 """
 
 import json
 import os
+import queue
 import shutil
 import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -19,18 +22,52 @@ from acoustic_nb.parameters import literal_path
 from acoustic_nb.runs import Run
 
 SKIPPED_BY = "NotEnoughData"
+SAVE_S = 5.0
 
 
-def _work(task):
+def _serve(run, scratch):
+    """Do the jobs that come in."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a kernel prints past its notebook goes to the log
+    tasks = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(tasks, scratch), daemon=True).start()
+    import papermill  # noqa: F401  what every job needs, before the first one comes
+
+    import acoustic_nb.report  # noqa: F401
+
+    while True:
+        task = tasks.get()
+        folder = scratch / task["job"]
+        folder.mkdir()
+        _work(run, task, folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        print(file=answers, flush=True)
+
+
+def _receive(tasks, scratch):
+    """Pass on the tasks, and end the kernel and this worker as soon as the runner closes the pipe, or is gone."""
+    try:
+        with open(0, "rb", buffering=0) as pipe:  # the lock of a buffer would be in the way of the main thread's exit
+            for line in pipe:
+                tasks.put(json.loads(line))
+    finally:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(1)
+
+
+def _work(run, task, folder):
     """Execute one notebook, render its report, write its status."""
-    begun = time.monotonic()
-    _end_with_runner(task["scratch"])
     from acoustic_nb.report import render_notebook
 
-    run, notebook = Run(Path(task["run"])), Path(task["notebook"])
+    begun = time.monotonic()
+    os.environ["IPYTHONDIR"] = str(folder / "ipython")
+    notebook = Path(task["notebook"])
     executed = run.folder / notebook.name
     executed.unlink(missing_ok=True)
-    status, error = _execute_notebook(notebook, executed, task)
+    status, error = _execute_notebook(notebook, executed, task, folder)
     if executed.exists():
         try:
             render_notebook(executed, run.folder / "reports" / f"{notebook.stem}.html",
@@ -41,17 +78,18 @@ def _work(task):
     run.write_status(task["job"], status, error=error, seconds=round(time.monotonic() - begun, 2))
 
 
-def _execute_notebook(notebook, executed, task, *, windows=os.name == "nt"):
+def _execute_notebook(notebook, executed, task, folder, *, windows=os.name == "nt"):
     """Run a notebook with papermill and return status and error: success is known from the exception alone."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from traitlets.config import Config
 
-    manager = {"transport_encryption": "auto"} if windows else {"transport": "ipc", "ip": f"{task['scratch']}/k"}
+    manager = {"transport_encryption": "auto"} if windows else {"transport": "ipc", "ip": f"{folder}/k"}
     try:
         papermill.execute_notebook(
             literal_path(notebook), literal_path(executed), parameters=task["parameters"], kernel_name="python3",
             cwd=str(notebook.parent), progress_bar=False, execution_timeout=task["timeout_s"],
+            engine_name=_saving_seldom(), shutdown_kernel="immediate",  # its own way out takes up to 3 s
             extra_arguments=["--log-level=50"], config=Config({"KernelManager": manager}))
     except papermill.PapermillExecutionError as error:
         if error.ename == SKIPPED_BY:
@@ -66,9 +104,32 @@ def _execute_notebook(notebook, executed, task, *, windows=os.name == "nt"):
     except Exception as error:  # whatever it is, it is recorded as the job's error
         dead = "Kernel died" in str(error)
         if dead and windows and not task.get("again"):  # two kernels may have taken the same port
-            return _execute_notebook(notebook, executed, {**task, "again": True})
+            return _execute_notebook(notebook, executed, {**task, "again": True}, folder)
         return ("dead" if dead else "failed"), _line(type(error).__name__, error)
     return _stopped_itself(executed)
+
+
+def _saving_seldom():
+    """Name of papermill's engine with one change: the notebook is not written twice for each cell, but every few seconds."""
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class SavingSeldom(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, **settings):
+            write = nb_man.save
+
+            def write_when_due(**changed):
+                if nb_man.now() - nb_man.last_save_time > timedelta(seconds=SAVE_S):
+                    write(**changed)
+
+            nb_man.save = write_when_due
+            try:
+                return super().execute_managed_notebook(nb_man, kernel_name, **settings)
+            finally:
+                nb_man.save = write  # papermill writes the last state itself
+
+    papermill_engines.register("saving_seldom", SavingSeldom)
+    return "saving_seldom"
 
 
 def _stopped_itself(executed):
@@ -95,19 +156,5 @@ def _line(kind, message):
     return f"{kind}: {text[:500]}" if text else str(kind)
 
 
-def _end_with_runner(scratch):
-    """End the kernel and this worker as soon as the runner closes the pipe, or is gone."""
-    def wait():
-        while os.read(0, 1):
-            pass
-        for child in psutil.Process().children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        shutil.rmtree(scratch, ignore_errors=True)
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 if __name__ == "__main__":
-    _work(json.loads(sys.argv[1]))
+    _serve(Run(Path(sys.argv[1])), Path(sys.argv[2]))

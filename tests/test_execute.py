@@ -14,7 +14,7 @@ import psutil
 import pytest
 from sounds import noise
 
-from acoustic_nb import execute, machine, parameters
+from acoustic_nb import execute, machine, parameters, worker
 from acoustic_nb.audio import in_memory
 from acoustic_nb.inputs import Inputs
 from acoustic_nb.runs import Run
@@ -42,7 +42,7 @@ def recordings(inputs=None, settings=None):
             for label, name in enumerate(("a", "b"))], []
 
 
-def share_nothing(recordings, folder, settings):
+def share_nothing(recordings, settings):
     pass
 
 
@@ -144,6 +144,81 @@ def test_nothing_is_left_over(mixed):
     assert not list(mixed.folder.rglob(".*"))
 
 
+# ---- workers, which do one job after another
+
+def test_a_worker_goes_on_and_nothing_passes_from_job_to_job(tmp_path):
+    notebooks = tmp_path / "notebooks"
+    spoil = ("import json, os, pathlib, sys, tempfile, warnings; here = pathlib.Path(run_dir)\n{}\n"
+             "assert os.environ.pop('LEFT', None) is None and not os.path.exists(os.environ['IPYTHONDIR'] + '/left')\n"
+             "print(tempfile.mkdtemp(), file=open(here / 'temporary', 'a'))\n"
+             "told = [os.getpid(), os.getppid(), os.getcwd()]; (here / 'told-{}').write_text(json.dumps(told))\n"
+             "open(os.environ['IPYTHONDIR'] + '/left', 'w').close(); os.environ['LEFT'] = '1'; os.chdir('/')\n")
+    past_the_notebook = "os.write(1, b'\\n\\n'); import time; time.sleep(0.5)"
+    write_notebook(notebooks, "01_a.ipynb", spoil.format(past_the_notebook, "a"))
+    write_notebook(notebooks, "02_b.ipynb", spoil.format("", "b") + "raise ValueError('b')")
+    write_notebook(notebooks, "07_comparison.ipynb", spoil.format("", "c"))
+    run = execute.start_run(tmp_path / "runs", notebooks=notebooks, workers=1, **STUBS)
+    assert {job: status["error"] for job, status in run.statuses().items()} == {
+        "a": None, "b": "ValueError: b (cell [3])", "comparison": None}
+    kernels, workers, folders = zip(*(json.loads((run.folder / f"told-{job}").read_text()) for job in "abc"), strict=True)
+    assert len(set(kernels)) == 3 and len(set(workers)) == 1 and set(folders) == {str(notebooks)}
+    assert not any(map(is_alive, {*kernels, *workers}))
+    assert not any(map(os.path.exists, (run.folder / "temporary").read_text().splitlines()))
+
+
+def test_a_killed_worker_takes_its_job_along_and_no_other(tmp_path):
+    notebooks = tmp_path / "notebooks"
+    says = "import os\nwith open(os.environ['TMPDIR'] + '/log', 'a') as log: print('words of {}', file=log)\n"
+    write_notebook(notebooks, "01_a.ipynb", says.format("a"))
+    write_notebook(notebooks, "02_b.ipynb", says.format("b") + "os.kill(os.getppid(), 9)")
+    write_notebook(notebooks, "03_c.ipynb", says.format("c"))
+    write_notebook(notebooks, "04_d.ipynb", "import os; os.kill(os.getppid(), 9)")
+    write_notebook(notebooks, "05_e.ipynb", "1")
+    run = execute.start_run(tmp_path / "runs", notebooks=notebooks, workers=1, **STUBS)
+    killed = "the job's process was killed by signal 9"
+    assert {job: (status["status"], status["error"]) for job, status in run.statuses().items()} == {
+        "a": ("ok", None), "b": ("dead", f"{killed}: words of b"), "c": ("ok", None), "d": ("dead", killed), "e": ("ok", None)}
+
+
+def test_a_worker_that_is_killed_before_its_job_takes_none_along(tmp_path):
+    write_notebook(tmp_path / "notebooks", "01_a.ipynb", "1")
+    write_notebook(tmp_path / "notebooks", "02_b.ipynb", "1")
+    early = []
+
+    def share(*arguments):
+        early.extend(workers_of(tmp_path / "runs"))
+        for pid in early:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, early)))
+
+    run = execute.start_run(tmp_path / "runs", notebooks=tmp_path / "notebooks", workers=2, load=recordings, share=share)
+    assert len(early) == 2 and {status["status"] for status in run.statuses().values()} == {"ok"}
+
+
+@pytest.mark.parametrize("save_s, seen", [(0, ["completed", "running"]), (60, ["pending", "pending"])])
+def test_an_unfinished_notebook_is_written_when_it_is_due(tmp_path, monkeypatch, save_s, seen):
+    write_notebook(tmp_path, "01_a.ipynb", "import shutil; shutil.copy(run_dir + '/done.ipynb', run_dir + '/seen.ipynb')")
+    monkeypatch.setattr(worker, "SAVE_S", save_s)
+    task = {"parameters": {"run_dir": str(tmp_path)}, "timeout_s": 60}
+    assert worker._execute_notebook(tmp_path / "01_a.ipynb", tmp_path / "done.ipynb", task, tmp_path) == ("ok", None)
+    found, last = (nbformat.read(tmp_path / f"{name}.ipynb", as_version=4).cells for name in ("seen", "done"))
+    assert [cell.metadata.papermill.status for cell in found if cell.source != PARAMETERS] == seen
+    assert {cell.metadata.papermill.status for cell in last} == {"completed"}
+
+
+@pytest.mark.parametrize("validator", ["fastjsonschema", "jsonschema"])
+def test_an_invalid_notebook_is_still_refused(tmp_path, validator):
+    write_notebook(tmp_path, "01_good.ipynb", "1")
+    code = ("import json, sys; from acoustic_nb.parameters import notebook_parameters; print(*notebook_parameters(sys.argv[1]))\n"
+            "import nbformat; assert sys.modules['rfc3987_syntax'] is None\n"
+            "notebook = json.load(open(sys.argv[1])); nbformat.validate(notebook); print('valid')\n"
+            "notebook['cells'][0]['source'] = 1; nbformat.validate(notebook)")
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "01_good.ipynb")], capture_output=True, text=True,
+                           env={**os.environ, "NBFORMAT_VALIDATOR": validator})
+    assert ended.stdout.split() == ["normal", "anomalous", "window_s", "seed", "run_dir", "valid"]
+    assert "ValidationError: 1 is not valid under any of the given schemas" in ended.stderr
+
+
 # ---- ended half way, and gone on with
 
 # a regular expression that runs for years and never lets another thread of its process have a turn
@@ -174,7 +249,7 @@ def half_way(tmp_path):
         wait_until(lambda: list(folder.glob("runs/*/hangs.mark")))
         run = Run.open(next(folder.glob("runs/*")))
         wait_until(lambda: run.read_manifest()["jobs"]["quick"] == "ok")
-        assert len(workers_of(run.folder)) == 1 and execute.is_running(run)
+        assert len(workers_of(run.folder)) == 2 and execute.is_running(run)
         yield runner, run, notebooks, int((run.folder / "hangs.mark").read_text().split()[0])
     finally:
         runner.kill()
@@ -322,6 +397,7 @@ def test_bad_input_leaves_nothing_behind(plain, tmp_path, wrong, match):
     with pytest.raises((ValueError, OSError), match=match):
         execute.start_run(tmp_path / "runs", **{"notebooks": plain, **STUBS, **wrong})
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+    assert not workers_of(tmp_path / "runs")
 
 
 def test_a_foreign_kernel_is_refused(monkeypatch, tmp_path):

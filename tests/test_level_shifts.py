@@ -153,7 +153,7 @@ def test_other_code_is_another_entry(tmp_path, monkeypatch):
     table = extract_features(recordings)
     shifted_features(table, recordings, tmp_path)
     for number, changed in enumerate(("audio", "features", "framing", "kernel", "level_shifts"), 2):
-        monkeypatch.setattr("acoustic_nb.cache._source_sha256", lambda module, changed=changed: "new" if module == changed else "old")
+        monkeypatch.setattr("acoustic_nb.cache._source_sha256", lambda module, changed=changed: str(module == changed))
         shifted_features(table, recordings, tmp_path)
         assert len(list(tmp_path.glob("*.npz"))) == number
 

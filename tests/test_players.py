@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from acoustic_nb import audio
+from acoustic_nb import players as module
 from acoustic_nb.audio import in_memory, load_recording
 from acoustic_nb.players import player, player_gain, players
 
@@ -111,6 +113,47 @@ def test_times_are_those_of_the_file_where_only_a_part_of_it_is_used(tmp_path):
     assert "2.0 s to 3.0 s" in player(part, start_s=0.0, duration_s=1.0, gain=1.0, title="x").data
     with pytest.raises(ValueError, match=r"from 7 s on, it goes from 2\.0 to 6\.0 s; choose a part inside"):
         player(part, start_s=7.0, gain=1.0, title="x")
+
+
+def test_beyond_the_first_hour_the_clock_is_told():
+    day = in_memory(np.full(864000, 0.1, np.float32), name="day", label=0, sample_rate=10)
+    for start_s, said in ((80000, "80000.0 s to 80001.0 s (from 22:13:20 h on) of day"),
+                          (3600, "3600.0 s to 3601.0 s (from 1:00:00 h on) of day"), (3599, "3599.0 s to 3600.0 s of day")):
+        assert said in player(day, start_s=start_s, duration_s=1, gain=1.0, title="x").data
+
+
+def test_no_more_than_the_part_is_read(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "long.wav", np.tile(sine(0.25, seconds=10), 60), 16000)
+    recording = load_recording(tmp_path / "long.wav")
+    read = []
+    blocks = audio._blocks
+    monkeypatch.setattr(audio, "_blocks", lambda path, channel, first, n_frames=None: read.append((first, n_frames))
+                        or blocks(path, channel, first, n_frames))
+    player(recording, start_s=500, duration_s=2, gain=1.0, title="x")
+    assert read == [(500 * 16000, 2 * 16000)]
+
+
+def test_the_same_part_is_encoded_once(monkeypatch):
+    encoded = []
+    encode = module._mp3
+    monkeypatch.setattr(module, "_mp3", lambda *about: encoded.append(about) or encode(*about))
+    recording = of_samples(np.random.default_rng(1).normal(0, 0.05, 64000))
+    first = player(recording, start_s=1, duration_s=1, gain=1.0, title="x").data
+    assert player(recording, start_s=1, duration_s=1, gain=1.0, title="x").data == first
+    assert len(encoded) == 1
+    for more in ({"start_s": 2}, {"duration_s": 2}, {"gain": 2.0}):
+        assert player(recording, **{"start_s": 1, "duration_s": 1, "gain": 1.0, "title": "x"} | more).data != first
+    assert len(encoded) == 4
+
+
+def test_equal_sound_at_another_place_in_its_file_is_not_confused(tmp_path):
+    sound = np.concatenate([sine(0.1, seconds=2), sine(0.4, seconds=2)])
+    soundfile.write(tmp_path / "early.wav", sound, 16000, subtype="FLOAT")
+    soundfile.write(tmp_path / "late.wav", np.concatenate([sine(0.3, seconds=2), sound]), 16000, subtype="FLOAT")
+    early, late = load_recording(tmp_path / "early.wav"), load_recording(tmp_path / "late.wav", start_s=2.0)
+    assert early.audit["content"] == late.audit["content"]
+    loud, quiet = (heard(player(part, start_s=2, duration_s=1, gain=1.0, title="x"))[0] for part in (early, late))
+    assert level_db(loud) - level_db(quiet) == pytest.approx(12, abs=0.5)
 
 
 def test_a_file_is_not_read_to_know_its_peak(tmp_path):

@@ -1,5 +1,7 @@
 """Plots: what is drawn is what was given, with units, and normal and anomalous in the same colours everywhere."""
 
+import io
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -9,13 +11,14 @@ import pytest
 import soundfile
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
-from matplotlib.patches import Rectangle
+from matplotlib.figure import Figure
 from sounds import as_recording, noise, random_table, recordings_of, sine
 
 from acoustic_nb import plots
 from acoustic_nb.audio import load_recording
 from acoustic_nb.features import join
 from acoustic_nb.judging import recording_items, window_items
+from acoustic_nb.overviews import Overview, overviews
 from acoustic_nb.splits import block_split
 from acoustic_nb.stretches import Event
 from acoustic_nb.units import split_recordings
@@ -36,9 +39,21 @@ def texts(axes):
     return " ".join(ax.get_xlabel() + " " + ax.get_ylabel() for ax in np.atleast_1d(axes).ravel())
 
 
+def overview(**changes):
+    """A normal recording of five columns and four spectra, ten seconds long."""
+    known = {"name": "a", "label": 0, "start_s": 0.0, "end_s": 10.0, "sample_rate": 16000, "column_s": 2.0,
+             "low": np.full(5, -0.5, np.float32), "high": np.full(5, 0.25, np.float32),
+             "level_db": np.full((128, 4), -60, np.float32)}
+    return Overview(**known | changes)
+
+
+def notes(axes):
+    return [ax.get_title(loc="right") for ax in np.atleast_1d(axes).ravel()]
+
+
 def test_waveforms_reach_the_peak_and_the_end_with_one_scale():
     quiet = as_recording(sine(440, amplitude=0.1, duration_s=6.0), label=1)
-    axes = plots.waveforms([as_recording(sine(440, amplitude=0.5)), quiet])
+    axes = plots.waveforms(overviews([as_recording(sine(440, amplitude=0.5)), quiet]))
     assert axes[0].get_ylim() == axes[1].get_ylim() == pytest.approx((-0.525, 0.525), rel=1e-3)
     assert (axes[0].get_xlim(), axes[1].get_xlim()) == ((0, 3), (0, 6))
     assert to_hex(axes[0].collections[0].get_facecolor()[0]).upper() == plots.COLOURS[0]
@@ -47,17 +62,73 @@ def test_waveforms_reach_the_peak_and_the_end_with_one_scale():
 
 
 def test_the_spectrogram_shows_a_sine_at_its_frequency_and_level():
-    axes = plots.spectrograms([as_recording(sine(5000, amplitude=0.5))])
+    axes = plots.spectrograms(overviews([as_recording(sine(5000, amplitude=0.5))]))
     image = axes[0].images[0].get_array()
-    row = image.mean(axis=1).argmax()
-    assert (row + 1) * 22050 / 2048 == pytest.approx(5000, abs=11)
+    low_khz, high_khz = axes[0].images[0].get_extent()[2:]
+    row_khz = low_khz + (image.mean(axis=1).argmax() + 0.5) * (high_khz - low_khz) / len(image)
+    assert row_khz == pytest.approx(5, abs=0.05)  # half a row is 0.043 kHz high
     assert image.max() == pytest.approx(20 * np.log10(0.5), abs=1.5)
     assert "frequency in kHz" in texts(axes)
 
 
-def test_hours_are_thinned():
-    axes = plots.waveforms([as_recording(noise(600, sample_rate=8000), sample_rate=8000)])
-    assert len(axes[0].collections[0].get_paths()[0].vertices) < 3 * plots.MAX_COLUMNS
+def test_one_colour_scale_for_all_spectrograms():
+    axes = plots.spectrograms([overview(), overview(level_db=np.full((128, 4), -20.0))])
+    assert [ax.images[0].get_clim() for ax in axes] == [(-100, -20)] * 2
+
+
+def test_a_click_of_one_sample_in_a_day_is_seen():
+    low, high = np.full(1000, -0.1, np.float32), np.full(1000, 0.1, np.float32)
+    clicked = high.copy()
+    clicked[617] = 0.9
+    shown = [drawn(plots.waveforms([overview(end_s=86400.0, column_s=86.4, low=low, high=each), overview(high=np.full(5, 0.9))]))
+             for each in (high, clicked)]
+    different = (shown[0] != shown[1]).any(axis=2)
+    assert different.sum() > 20  # dots of the picture, below each other
+    assert np.ptp(np.flatnonzero(different.any(axis=0))) <= 4
+
+
+def drawn(axes, caption="x"):
+    """The picture as the notebook shows it, shape (height, width, 4)."""
+    return plt.imread(io.BytesIO(plots.show(axes, caption)._repr_mimebundle_()[0]["image/png"]))
+
+
+def test_it_is_said_how_a_recording_was_thinned():
+    day = overview(end_s=86400.0, column_s=86.4)
+    assert notes(plots.waveforms([day, overview(column_s=1 / 16000)])) == ["least and greatest sample of every 86 s", ""]
+    dense = overview(end_s=4 * 512 / 16000)
+    assert notes(plots.spectrograms([day, dense])) == ["one spectrum every 6 h", ""]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.0003, "0.3 ms"), (0.03, "30 ms"), (0.3, "0.3 s"), (1.0, "1 s"), (43.2, "43 s"),
+                                               (86.4, "86 s"), (98.0, "98 s"), (99.0, "1.6 min"), (1800.0, "30 min"),
+                                               (7200.0, "2 h")])
+def test_spans_in_two_figures(seconds, said):
+    assert plots._span(seconds) == said
+
+
+@pytest.mark.parametrize(("end_s", "unit", "ticks"), [
+    (300.0, "s", ["0", "50", "100", "150", "200", "250", "300"]), (599.0, "s", None),
+    (600.0, "min", ["0", "2", "4", "6", "8", "10"]), (3600.0, "min", ["0", "10", "20", "30", "40", "50", "60"]),
+    (86400.0, "h", ["0", "3", "6", "9", "12", "15", "18", "21", "24"])])
+def test_long_times_are_read_in_minutes_and_hours(end_s, unit, ticks):
+    long = overview(end_s=end_s, column_s=end_s / 5)
+    for draw in (plots.waveforms, plots.spectrograms):
+        axes = draw([long, long])
+        plots.show(axes, "x")
+        assert [ax.get_xlabel() for ax in axes] == ["", f"time in the file in {unit}"]
+        assert axes[0].get_xlim() == (0, end_s)
+        if ticks:
+            assert [text.get_text() for text in axes[0].get_xticklabels()] == ticks
+
+
+def test_times_of_two_units_are_both_named():
+    axes = plots.waveforms([overview(end_s=86400.0, column_s=17280.0), overview()])
+    assert [ax.get_xlabel() for ax in axes] == ["time in the file in h", "time in the file in s"]
+
+
+def test_a_minute_of_the_last_hour_is_read_in_seconds():
+    axes = plots.waveforms([overview(start_s=80000.0, end_s=80060.0, column_s=12.0)])
+    assert axes[0].get_xlabel() == "time in the file in s"
 
 
 def test_the_timeline_fills_what_is_flagged(windows):
@@ -74,8 +145,8 @@ def test_the_timeline_fills_what_is_flagged(windows):
 
 def bands(ax):
     """Known events as they are drawn: from, to, and how high, in seconds and shares of the axes."""
-    return [(band.get_x(), band.get_x() + band.get_width(), band.get_y() + band.get_height()) for band in ax.patches
-            if isinstance(band, Rectangle)]
+    return [(*corners.vertices[:, 0][[0, 2]], corners.vertices[:, 1].max()) for collection in ax.collections
+            if collection.get_label() == "known event" for corners in collection.get_paths()]
 
 
 def test_the_truth_is_drawn_at_the_foot_of_the_timeline(windows):
@@ -100,24 +171,23 @@ def test_the_timeline_keeps_to_the_recordings_that_were_asked_for_and_tested(win
 def test_a_part_is_drawn_in_the_time_of_its_file(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.concatenate([sine(440), sine(5000)]), 22050)
     part = load_recording(tmp_path / "a.wav", start_s=2.0, end_s=4.0)  # the tone changes at 3 s
-    ax = plots.waveforms([part])[0]
+    ax = plots.waveforms(overviews([part]))[0]
     assert ax.get_xlim() == (2, 4)
     drawn_s = ax.collections[0].get_paths()[0].vertices[:, 0]
     assert (drawn_s.min(), drawn_s.max()) == pytest.approx((2, 4), abs=0.01)
-    ax = plots.spectrograms([part])[0]
+    ax = plots.spectrograms(overviews([part]))[0]
     assert ax.get_xlim() == (2, 4)
     image = ax.images[0].get_array()
     assert ax.images[0].get_extent()[:2] == [2, 4]
-    high = (image.argmax(axis=0) + 1) * 22050 / 2048 > 2000
+    high = (image.argmax(axis=0) + 0.5) * 8 * 22050 / 2048 > 2000
     assert 2 + 2 * np.flatnonzero(high)[0] / len(high) == pytest.approx(3, abs=0.1)
 
 
 @pytest.mark.parametrize("n_samples", [1, 700, 2048])
 def test_the_shortest_recordings_are_drawn(n_samples):
-    recording = as_recording(noise()[:n_samples])
-    assert len(plots.waveforms([recording])) == 1
-    if n_samples >= 2048:  # less than a frame is no recording of a run
-        assert len(plots.spectrograms([recording])) == 1
+    shown = overviews([as_recording(noise()[:n_samples])])
+    for draw in (plots.waveforms, plots.spectrograms):
+        assert drawn(draw(shown)).shape[2] == 4
 
 
 def many(n_normal, n_anomalous, windows=3):
@@ -277,6 +347,113 @@ def test_scores_equal_to_within_rounding_are_drawn():
     assert plots.score_histogram(np.repeat([0, 1], 10), scores, -1.0).get_xlim()[0] < -1
 
 
+def thousands(n_windows=80_000, *, scores=0.0, label=0, name="long"):
+    """Windows of half a second's hop over hours, and their scores."""
+    windows = random_table(n_windows, label=label, name=name, n_features=1)
+    return windows, np.full(n_windows, scores)
+
+
+def test_one_flagged_window_among_eighty_thousand_is_seen_and_counted():
+    windows, scores = thousands()
+    scores[54_321] = 2.0
+    ax, = plots.score_timeline(windows, scores, 1.0, recordings_of(windows))
+    assert ax.get_title(loc="left") == "long (normal): 1 of 80000 windows flagged"
+    line, filled = (next(line for line in ax.lines if line.get_label() == label) for label in ("not flagged", "flagged"))
+    assert filled.get_xydata().tolist() == [[54_321 * 0.5 + 0.5, 2.0]]
+    assert len(line.get_xdata()) <= 2 * plots.MAX_COLUMNS
+    assert line.get_ydata().max() == 2.0
+    assert ax.get_ylabel() == "anomaly score\n(extremes of 40 s)"
+    assert ax.get_xlabel() == "time in the file in h"
+
+
+def test_of_very_many_windows_the_extremes_of_each_column_are_drawn_at_their_own_time():
+    scores = np.random.default_rng(0).standard_normal(10_000)
+    windows, _ = thousands(10_000)
+    ax, = plots.score_timeline(windows, scores, 2.0, recordings_of(windows))
+    line = next(line for line in ax.lines if line.get_label() == "not flagged")
+    time_s, values = line.get_xydata().T
+    assert (np.diff(time_s) > 0).all()
+    assert values.tolist() == scores[((time_s - 0.5) / 0.5).astype(int)].tolist()
+    columns = np.array_split(scores, 1000)  # ten windows each
+    assert len(values) == 2000
+    assert np.sort(values[values > 0]).sum() >= sum(max(column.max(), 0) for column in columns) * 0.99
+    assert {scores.min(), scores.max()} <= set(values)
+    assert f"{np.mean(scores > 2):.0%} of 10000" in ax.get_title(loc="left")
+
+
+@pytest.mark.parametrize(("n_flagged", "said"), [(0, "0%"), (1, "1"), (5, "5"), (6, "1%"), (500, "50%"), (994, "99%"), (996, "996"),
+                                                 (1000, "100%")])
+def test_a_share_does_not_round_to_none_or_all(n_flagged, said):
+    assert plots._share(np.arange(1000) < n_flagged) == f"{said} of 1000"
+
+
+def test_stacked_timelines_of_hours_keep_what_sticks_out():
+    windows, scores = thousands()
+    other, _ = thousands(name="other", label=1)
+    both = join([windows, other])
+    scores = np.append(scores, scores)
+    scores[77_777] = 3.0
+    axes = plots.stacked_timelines({"X": kept(both, scores)}, {"X": 1.0}, recordings_of(both))
+    filled = [next(line for line in ax.lines if line.get_label() == "flagged").get_ydata().tolist() for ax in axes[0]]
+    assert filled == [[3.0], []]
+    assert notes(axes) == ["extremes of 80 s"] * 2  # half the width, half the columns
+    assert [ax.get_xlabel() for ax in axes[0]] == ["time in the file in h"] * 2
+
+
+def test_strips_of_very_many_windows_keep_the_outermost():
+    windows, _ = thousands()
+    scores = np.random.default_rng(0).standard_normal(80_000)
+    ax = plots.score_strips(windows, scores, window_items(windows, scores), 1.0)
+    shown = strips(ax)["long"][0]
+    assert (shown[0], shown[-1]) == (scores.min(), scores.max())
+    assert len(shown) <= 2 * plots.MAX_COLUMNS
+    assert set(shown) <= set(scores)
+    assert np.diff(shown).max() <= max(np.diff(np.sort(scores)).max(), np.ptp(scores) / plots.MAX_COLUMNS) * 1.0001
+
+
+def test_of_equal_scores_a_few_are_drawn():
+    windows, scores = thousands()
+    with np.errstate(all="raise"):
+        ax = plots.score_strips(windows, scores, window_items(windows, scores), 1.0)
+    assert set(strips(ax)["long"][0]) == {0.0}
+
+
+def test_in_a_map_of_hours_one_flagged_window_is_seen():
+    windows, _ = thousands()
+    flagged = np.arange(80_000) == 54_321
+    table = pd.DataFrame({"recording": windows.recording, "start_s": windows.start_s, "label": 0, "gmm": flagged,
+                          "svm": np.arange(80_000) < 40_000})
+    axes = plots.flag_map(table, {"gmm": "Mixture", "svm": "SVM"})
+    mixture, svm = axes[0].collections[0].get_array().reshape(2, -1)
+    assert len(mixture) == plots.MAX_CELLS
+    assert np.flatnonzero(mixture).tolist() == [54_321 * plots.MAX_CELLS // 80_000]
+    assert 0.2 < mixture.max() < 0.4  # one of 160: light, but there
+    assert svm.tolist() == pytest.approx([1] * 250 + [0] * 250)
+    assert notes(axes) == ["a column is 80 s: the darker, the more of it is flagged"]
+    assert axes[0].get_xlabel() == "start of the window in h"
+    pictures = [drawn(plots.flag_map(table.assign(gmm=gmm), {"gmm": "Mixture", "svm": "SVM"})) for gmm in (False, flagged)]
+    assert (pictures[0] != pictures[1]).any(axis=2).sum() > 10  # dots
+
+
+def test_a_map_of_very_many_recordings_shares_columns():
+    label = np.repeat([0, 1], [1200, 3])
+    table = pd.DataFrame({"recording": [f"r{k}" for k in range(1203)], "label": label, "gmm": np.arange(1203) == 7})
+    axes = plots.flag_map(table, {"gmm": "Mixture"})
+    many_of, few = (ax.collections[0].get_array().ravel() for ax in axes)
+    assert (len(many_of), np.flatnonzero(many_of).tolist(), len(few)) == (plots.MAX_CELLS, [7 * 500 // 1200], 3)
+    assert [ax.get_title(loc="left") for ax in axes] == ["1200 normal recordings", "3 anomalous recordings, one column each"]
+    assert notes(axes) == ["a column is 3 or fewer: the darker, the more of it is flagged", ""]
+
+
+def test_thousands_of_known_events_are_one_thing_to_draw():
+    windows, scores = thousands(label=1, scores=100.0)
+    events = tuple(Event(10.0 * k, 10.0 * k + 1) for k in range(3000))
+    ax, = plots.score_timeline(windows, scores, 99.0, recordings_of(windows, events={"long": events}))
+    assert len(bands(ax)) == 3000
+    assert len(ax.collections) == 1
+    assert ax.get_ylim()[0] > 90  # they stand at the foot, wherever that is
+
+
 def test_other_plots_draw_with_units():
     table = pd.DataFrame({"recording": ["a"] * 3 + ["b"] * 3, "start_s": [0, 0.5, 1] * 2, "label": [0] * 3 + [1] * 3,
                           "gmm": [True, False, True] * 2})
@@ -292,3 +469,25 @@ def test_a_shown_figure_carries_its_alternative_text():
     assert data["image/png"].startswith(b"\x89PNG")
     assert metadata == {"image/png": {"alt": "Loss over epochs"}}
     assert not plt.get_fignums()
+
+
+def test_a_figure_is_drawn_once_and_its_picture_kept_for_the_run(monkeypatch):
+    drawings = []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, renderer: drawings.append(self) or draw(self, renderer))
+    ax = plots.loss_curves({"loss": [2, 1]})
+    shown = plots.show(ax, "x")
+    pictures = [shown._repr_mimebundle_()[0]["image/png"] for _ in range(2)]
+    assert len(drawings) == 1
+    assert pictures[0] is pictures[1] is ax.figure.acoustic_nb_png
+    assert drawn(ax).shape[:2] == (round(2.6 * plots.DPI), 8 * plots.DPI)
+
+
+def test_what_stands_beside_the_axes_is_inside_the_picture():
+    titles = [f"a detector with a name {k}" for k in range(6)]
+    fig = plots.flag_map(pd.DataFrame({"recording": ["a"] * 3, "start_s": [0, 0.5, 1], "label": 0} | dict.fromkeys(titles, True)),
+                         dict(zip(titles, titles, strict=True)))
+    for axes in (fig, plots.waveforms([overview(name="n" * 80)]), plots.spectrograms([overview(name="n" * 80)])):
+        picture = drawn(axes)
+        for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
+            assert (edge == 1).all()  # white all round: nothing is cut

@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from acoustic_nb.index_page import write_index
+from acoustic_nb.pages import MISSING, absent, number
 from acoustic_nb.report import render_notebook
 from acoustic_nb.runs import Run
 
@@ -58,6 +59,19 @@ def page(folder):
         text = path.read_text(encoding="utf-8")
         return text, BeautifulSoup(text, "html.parser")
     return render
+
+
+# ---- values
+
+@pytest.mark.parametrize("value", [None, "", float("nan"), np.nan, np.float64("nan"), np.float32("nan")])
+def test_what_is_missing_is_a_dash(value):
+    assert absent(value) and number(value) == MISSING
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False, np.float32(0), np.int64(0), np.bool_(False), " ", "nan", [], {}, float("inf"),
+                                   10**400, np.array([np.nan, 1])])
+def test_what_is_there_is_not_missing(value):
+    assert not absent(value)
 
 
 # ---- notebooks

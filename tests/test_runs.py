@@ -17,6 +17,7 @@ class Figure:
         self.broken = broken
 
     def savefig(self, path, **settings):
+        self.settings = settings
         path.write_bytes(b"half a picture")
         if self.broken:
             raise OSError("disk full")
@@ -123,6 +124,15 @@ def test_results_are_all_or_nothing(tmp_path):
     assert run.load_detector("gmm")[2] == {"version": 3}
     assert [path.name for path in (run.folder / "gmm" / "figures").iterdir()] == ["c.png"]
     assert [path.name for path in run.folder.iterdir()] == ["gmm"]
+
+
+def test_a_figure_that_was_shown_is_kept_as_it_was_shown(tmp_path):
+    shown, other = Figure(broken=True), Figure()
+    shown.acoustic_nb_png = b"the picture in the notebook"
+    open_run(tmp_path).save_detector("gmm", scores=scores(), items=items(), metrics={}, figures={"shown": shown, "other": other})
+    figures = tmp_path / "gmm" / "figures"
+    assert (figures / "shown.png").read_bytes() == b"the picture in the notebook"
+    assert (figures / "other.png").read_bytes() == b"half a picture" and other.settings == {"dpi": 110, "bbox_inches": "tight"}
 
 
 @pytest.mark.parametrize("lost", ["scores.csv", "items.csv", "metrics.json"])

@@ -37,17 +37,18 @@ ALLOWED = {
     "event_sounds": {"synth"}, "mixtures": {"audio", "detectors", "event_sounds", "features", "stretches"},
     "sensitivity": {"mixtures", "stretches"}, "refits": {"detectors", "progress", "rotations"},
     # for people
-    "plots": {"audio"}, "trust_plots": {"plots"}, "players": set(), "tables": set(),
+    "overviews": {"cache", "progress"}, "plots": {"audio"}, "trust_plots": {"plots"}, "players": {"cache"}, "tables": set(),
     "comparison": {"detectors", "intervals", "paired", "splits"},
     "advice": {"intervals"}, "wording": {"advice", "intervals"}, "verdict": {"intervals", "wording"},
     "concluding": {"intervals", "verdict", "wording"},
     # runs
     "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},
-    "worker": {"parameters", "report", "runs"},
+    "worker": {"parameters", "report", "runs"}, "workers": {"machine"},
     "execute": {"catalogue", "clips", "datasets", "event_sounds", "feature_cache", "features", "index_page", "inputs",
-                "level_shifts", "machine", "mixtures", "parameters", "progress", "runs", "seeds", "thresholds", "units"},
+                "level_shifts", "machine", "mixtures", "overviews", "parameters", "progress", "runs", "seeds", "thresholds",
+                "units", "workers"},
     "machines": {"execute", "pages", "runs", "sections"},
-    "cli": {"catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runs", "units"},
+    "cli": {"cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runs", "units"},
 }
 ONLY_IN = {
     "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
@@ -88,7 +89,7 @@ def test_no_module_imports_what_imports_it():
     assert order[-1] == "cli"  # nothing imports the command line
     assert set(order) == {module for module in MODULES if not module.startswith("detectors.")}
     # what knows files and jobs is not known to what knows sound, windows and scores
-    runs = {"runs", "pages", "report", "index_page", "machine", "worker", "execute", "machines", "cli"}
+    runs = {"runs", "pages", "report", "index_page", "machine", "worker", "workers", "execute", "machines", "cli"}
     assert not [module for module, imported in ALLOWED.items() if module not in runs and imported & runs]
 
 
