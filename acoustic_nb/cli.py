@@ -62,6 +62,8 @@ def _parser():
     remove = _command(commands, "remove", _remove, "delete a run")
     remove.add_argument("run", metavar="RUN", help="folder of the run, or its name")
     remove.add_argument("--yes", action="store_true", help="do not ask")
+    cache = _command(commands, "cache", _cache, "show the cache of computed features, or clear it")
+    cache.add_argument("--clear", action="store_true", help="remove all that is in it; what is needed again is computed again")
     _command(commands, "params", _params, "show what -p can set")
     doctor = _command(commands, "doctor", _doctor, "check that this machine can run the notebooks")
     for command in (run, listing, remove, doctor):
@@ -244,6 +246,29 @@ def _remove(arguments):
     shutil.rmtree(folder)
     print(f"removed {folder}")
     return 0
+
+
+def _cache(arguments):
+    import time
+
+    from acoustic_nb import cache
+
+    folder = cache.cache_folder()
+    if arguments.clear:
+        n_entries, n_bytes = cache.clear()
+        print(f"removed {_counted(n_entries)}, {n_bytes / 1e6:.1f} MB, from {folder}")
+        return 0
+    limit_bytes, found = cache.cache_limit_bytes(), cache.entries()
+    size = sum(n_bytes for _, n_bytes, _ in found)
+    oldest = f", the oldest last used {time.strftime('%Y-%m-%d %H:%M', time.localtime(found[0][2]))}" if found else ""
+    print(f"{folder}\n    {_counted(len(found))}, {size / 1e6:.1f} of {limit_bytes / 1e6:g} MB{oldest}\n"
+          f"    `acoustic-nb cache --clear` empties it; {cache.FOLDER_VARIABLE} names another folder, {cache.LIMIT_VARIABLE} "
+          "another limit in MB")
+    return 0
+
+
+def _counted(n_entries):
+    return f"{n_entries or 'no'} {'entry' if n_entries == 1 else 'entries'}"
 
 
 def _params(arguments):

@@ -1,8 +1,10 @@
 """The command line: what was typed reaches the engine, and whatever is wrong ends in one line."""
 
 import errno
+import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -13,7 +15,7 @@ import soundfile
 from bs4 import BeautifulSoup
 from sounds import noise
 
-from acoustic_nb import cli, execute, machine, machines, parameters
+from acoustic_nb import cache, cli, execute, machine, machines, parameters
 from acoustic_nb.cli import main
 from acoustic_nb.inputs import Inputs
 from acoustic_nb.runs import Run
@@ -216,6 +218,56 @@ def test_doctor_is_content_or_says_what_to_do(monkeypatch, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "problem     the kernel python3 starts /opt/old/python" in printed and "kernelspec remove" in printed
     assert "holds no notebooks" in printed and printed.endswith("2 problems\n")
+
+
+# ---- the cache
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch):
+    """A cache with two entries of a megabyte each."""
+    monkeypatch.setenv("ACOUSTIC_NB_CACHE", str(tmp_path / "cäche {1}"))
+    monkeypatch.setenv("ACOUSTIC_NB_CACHE_MB", "50")
+    for used_s, name in ((1_000_000_000, 24 * "a"), (2_000_000_000, 24 * "b")):
+        cache.stored(name, lambda: {"x": np.zeros(125_000)})
+        os.utime(tmp_path / "cäche {1}" / f"{name}.npz", (used_s, used_s))
+    return tmp_path / "cäche {1}"
+
+
+def test_cache_says_what_is_in_it_and_how_to_change_that(cached, capsys):
+    assert main(["cache"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    used = datetime.fromtimestamp(1_000_000_000).strftime("%Y-%m-%d %H:%M")
+    assert lines[:2] == [str(cached), f"    2 entries, 2.0 of 50 MB, the oldest last used {used}"]
+    assert all(word in lines[2] for word in ("`acoustic-nb cache --clear`", "ACOUSTIC_NB_CACHE names", "ACOUSTIC_NB_CACHE_MB"))
+    assert len(lines) == 3 and len(cache.entries()) == 2
+
+
+def test_cache_clear_removes_all_and_says_how_much(cached, capsys, monkeypatch):
+    assert main(["cache", "--clear"]) == 0
+    assert capsys.readouterr().out == f"removed 2 entries, 2.0 MB, from {cached}\n"
+    assert not list(cached.glob("*.npz"))
+    assert main(["cache"]) == 0
+    assert "    no entries, 0.0 of 50 MB\n" in capsys.readouterr().out
+    cache.stored(24 * "c", lambda: {"x": np.zeros(1)})
+    monkeypatch.setenv("ACOUSTIC_NB_CACHE_MB", "nonsense")  # no hindrance to clearing
+    assert main(["cache", "--clear"]) == 0
+    assert capsys.readouterr().out.startswith("removed 1 entry, 0.0 MB, from")
+
+
+def test_cache_of_a_folder_that_is_not_there_is_empty(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ACOUSTIC_NB_CACHE", str(tmp_path / "no"))
+    assert main(["cache"]) == 0 and main(["cache", "--clear"]) == 0
+    assert "no entries, 0.0 of 2000 MB\n" in capsys.readouterr().out and not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(("name", "value", "words", "text"), [
+    ("ACOUSTIC_NB_CACHE_MB", "much", (), "ACOUSTIC_NB_CACHE_MB = much: is the largest size of the cache in MB, a number above 0"),
+    ("ACOUSTIC_NB_CACHE_MB", "0", (), "ACOUSTIC_NB_CACHE_MB = 0: is"),
+    ("ACOUSTIC_NB_CACHE", "here", (), "ACOUSTIC_NB_CACHE = here: must be an absolute path"),
+    ("ACOUSTIC_NB_CACHE", "here", ("--clear",), "ACOUSTIC_NB_CACHE = here: must be an absolute path")])
+def test_a_cache_that_is_set_wrongly_is_one_line(monkeypatch, capsys, name, value, words, text):
+    monkeypatch.setenv(name, value)
+    assert text in refused(capsys, "cache", *words)
 
 
 def test_help_loads_nothing_heavy():

@@ -1,14 +1,25 @@
-"""Known answers for the three networks: sequences, what is held out, how training ends, and what each network is."""
+"""Known answers for the three networks: sequences, what is held out, how training ends, and what each network is.
 
+And the same answers as plain Keras: compiled training is compared with loops that are written out here.
+"""
+
+import gc
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from windows import gaussian_windows
 
-from acoustic_nb.detectors import ConvAutoencoderDetector, GANDetector, LSTMAutoencoderDetector, conv_autoencoder, gan
+from acoustic_nb.detectors import (
+    ConvAutoencoderDetector,
+    GANDetector,
+    LSTMAutoencoderDetector,
+    conv_autoencoder,
+    gan,
+    lstm_autoencoder,
+)
 from acoustic_nb.detectors._sequences import coverage_mean, hold_out, sequence_rows, stretches, time_order
-from acoustic_nb.detectors._training import n_batches, shuffled_epochs
+from acoustic_nb.detectors._training import Adam, keras, n_batches, shuffled_epochs, tf
 from acoustic_nb.detectors.base import NotEnoughData
 from acoustic_nb.features import join
 from acoustic_nb.splits import gap_windows
@@ -62,8 +73,7 @@ def test_coverage_mean_by_hand():
 class PositionIsWrong:
     """A model that is right about every window but adds, at position p of a sequence, an error of p to each feature."""
 
-    def __call__(self, sequences, training):
-        assert training is False
+    def predict_on_batch(self, sequences):
         return sequences + np.arange(sequences.shape[1], dtype=np.float32)[None, :, None]
 
 
@@ -153,9 +163,144 @@ def test_max_steps_ends_training_and_is_said(make):
     assert "max_steps" not in make(epochs=2).fit(gaussian_windows(31)).training_
 
 
-def test_training_that_diverges_is_an_error():
+@pytest.mark.parametrize("make", [ConvAutoencoderDetector, LSTMAutoencoderDetector, GANDetector])
+def test_training_that_diverges_is_an_error(make):
     with pytest.raises(ValueError, match="diverged at learning_rate = 1e[+]30; use a smaller one"):
-        ConvAutoencoderDetector(learning_rate=1e30).fit(gaussian_windows(31))
+        make(learning_rate=1e30, epochs=5).fit(gaussian_windows(31))
+
+
+def test_loading_tensorflow_leaves_the_search_for_garbage_on():
+    assert gc.isenabled()
+
+
+# The same as plain Keras
+
+def plain_autoencoder(model, learned, watched, *, epochs, batch_size, learning_rate, patience):
+    """Train with Keras's own compile, ``train_on_batch`` and ``test_on_batch``; losses and validation losses per epoch."""
+    model.compile(optimizer=keras.optimizers.Adam(learning_rate), loss="mse")
+    random = np.random.default_rng(0)
+    losses, validation_losses, best_weights = [], [], None
+    while len(losses) < epochs:
+        order, total = random.permutation(len(learned)), 0.0
+        for first in range(0, len(order), batch_size):
+            batch = learned[order[first:first + batch_size]]
+            model.reset_metrics()
+            total += len(batch) * float(model.train_on_batch(batch, batch))
+        losses.append(total / len(order))
+        model.reset_metrics()
+        validation_losses.append(float(model.test_on_batch(watched, watched)))
+        if validation_losses[-1] == min(validation_losses):
+            best_weights = model.get_weights()
+        if len(validation_losses) - np.argmin(validation_losses) > patience:
+            break
+    model.set_weights(best_weights)
+    return losses, validation_losses
+
+
+def assert_same_training(detector, losses, validation_losses):
+    assert len(detector.history_["loss"]) == len(losses)
+    np.testing.assert_allclose(detector.history_["loss"], losses, rtol=1e-3)
+    np.testing.assert_allclose(detector.history_["validation_loss"], validation_losses, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("epochs", "learning_rate", "stops"), [(4, 1e-3, False), (60, 0.02, True)])
+def test_conv_training_is_the_plain_keras_loops(epochs, learning_rate, stops):
+    windows, test = gaussian_windows(40), gaussian_windows(25, shift=0.5, seed=1)
+    settings = {"epochs": epochs, "batch_size": 9, "learning_rate": learning_rate, "patience": 3}
+    detector = ConvAutoencoderDetector(**settings).fit(windows)
+    keras.utils.set_random_seed(0)
+    model = conv_autoencoder.autoencoder(17)
+    values = windows.values.astype(np.float32)
+    losses = plain_autoencoder(model, values[:33], values[36:], **settings)  # batches of 9, 9, 9 and 6
+    assert (len(losses[0]) < epochs) == stops
+    assert_same_training(detector, *losses)
+    plain_scores = np.abs(test.values - model.predict(test.values, verbose=0)).mean(axis=1)
+    np.testing.assert_allclose(detector.score(test), plain_scores, rtol=1e-3)
+
+
+def test_lstm_training_is_the_plain_keras_loops():
+    windows, test = gaussian_windows(60), gaussian_windows(25, shift=0.5, seed=1)
+    settings = {"epochs": 60, "batch_size": 20, "learning_rate": 0.02, "patience": 3}
+    detector = LSTMAutoencoderDetector(sequence_length=4, units=16, **settings).fit(windows)
+    keras.utils.set_random_seed(0)
+    model = lstm_autoencoder.autoencoder(4, 17, 16)
+    known, unknown = (np.array([each.values[first:first + 4] for first in range(len(each) - 3)], dtype=np.float32)
+                      for each in (windows, test))
+    losses = plain_autoencoder(model, known[:48], known[54:], **settings)  # of windows 0 to 50 and 54 to 59; batches of 20, 20, 8
+    assert len(losses[0]) < 60
+    assert_same_training(detector, *losses)
+    errors = [[] for _ in range(25)]
+    for first, sequence_errors in enumerate(np.abs(unknown - model.predict(unknown, verbose=0)).mean(axis=2)):
+        for place, error in enumerate(sequence_errors):
+            errors[first + place].append(error)
+    np.testing.assert_allclose(detector.score(test), [np.mean(each) for each in errors], rtol=1e-3)
+
+
+def plain_gan(values, *, epochs, batch_size, learning_rate, max_steps):
+    """Train both networks one eager step after the other; D, and the losses of D and G, means over each epoch."""
+    keras.utils.set_random_seed(0)
+    generator, discriminator = gan.generator(10, 17), gan.discriminator(17)
+    optimizers = [keras.optimizers.Adam(learning_rate), keras.optimizers.Adam(learning_rate)]
+    cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+    orders, noises = np.random.default_rng(0), np.random.default_rng([0, 1])
+    history, steps = [], 0
+    for _ in range(epochs):
+        order = orders.permutation(len(values))[:(max_steps - steps) * batch_size]
+        noise = noises.standard_normal((2, len(order), 10), dtype=np.float32)
+        losses = []
+        for first in range(0, len(order), batch_size):
+            batch = slice(first, first + batch_size)
+            real = values[order[batch]]
+            ones, zeros = np.ones((len(real), 1)), np.zeros((len(real), 1))
+            with tf.GradientTape() as tape:
+                fake = generator(noise[0, batch])
+                loss_d = (cross_entropy(ones, discriminator(real)) + cross_entropy(zeros, discriminator(fake))) / 2
+            gradients = tape.gradient(loss_d, discriminator.trainable_variables)
+            optimizers[0].apply_gradients(zip(gradients, discriminator.trainable_variables, strict=True))
+            with tf.GradientTape() as tape:
+                loss_g = cross_entropy(ones, discriminator(generator(noise[1, batch])))
+            gradients = tape.gradient(loss_g, generator.trainable_variables)
+            optimizers[1].apply_gradients(zip(gradients, generator.trainable_variables, strict=True))
+            losses.append([float(loss_d), float(loss_g)])
+        steps += len(losses)
+        history.append(np.mean(losses, axis=0))
+    return discriminator, np.transpose(history)
+
+
+@pytest.mark.parametrize("steps_at_once", [6, 500])  # two epochs in a call and at last one; all seven
+def test_gan_training_is_the_plain_eager_loops(monkeypatch, steps_at_once):
+    monkeypatch.setattr(gan, "STEPS_AT_ONCE", steps_at_once)
+    windows, test = gaussian_windows(71), gaussian_windows(25, shift=0.5, seed=1)
+    settings = {"epochs": 7, "batch_size": 32, "learning_rate": 5e-3, "max_steps": 20}  # of 32, 32 and 7 windows, but the last
+    detector = GANDetector(**settings).fit(windows)
+    discriminator, (losses_d, losses_g) = plain_gan(windows.values.astype(np.float32), **settings)
+    assert detector.steps_ == 20
+    np.testing.assert_allclose(detector.history_["discriminator_loss"], losses_d, rtol=1e-3)
+    np.testing.assert_allclose(detector.history_["generator_loss"], losses_g, rtol=1e-3)
+    says_real = keras.ops.sigmoid(discriminator(test.values)).numpy()[:, 0]
+    np.testing.assert_allclose(detector.score(test, "discriminator"), 1 - says_real, rtol=1e-3)
+    first, second, _ = discriminator.layers
+    learned, unknown = (second(first(each.values)).numpy() for each in (windows, test))
+    np.testing.assert_allclose(detector.score(test), np.linalg.norm(unknown - learned.mean(axis=0), axis=1), rtol=1e-3)
+
+
+def test_adam_is_that_of_keras():
+    starts = [np.array([[1.0, -2.0], [0.0, 3.0]]), np.array([0.5, 0.5, 0.5])]
+    ours, theirs = ([keras.Variable(start, dtype="float32") for start in starts] for _ in range(2))
+    adam, kerass = Adam(0.01, ours), keras.optimizers.Adam(0.01)
+    random = np.random.default_rng(0)
+    for step in range(40):
+        gradients = [tf.constant(random.standard_normal(start.shape) * [1.0, 1e-6][step % 2], tf.float32) for start in starts]
+        adam.apply(gradients)
+        kerass.apply(gradients, theirs)
+        for our, their, start in zip(ours, theirs, starts, strict=True):
+            np.testing.assert_allclose(our.numpy() - start, their.numpy() - start, rtol=1e-3, atol=1e-6)
+
+
+def test_the_first_step_of_adam_is_the_learning_rate_against_the_gradient():
+    variable = keras.Variable([0.0, 0.0, 0.0])
+    Adam(0.01, [variable]).apply([tf.constant([5.0, -0.2, 0.0])])
+    np.testing.assert_allclose(variable.numpy(), [-0.01, 0.01, 0.0], rtol=1e-4)
 
 
 # The convolutional autoencoder

@@ -5,6 +5,7 @@ from scipy.special import expit
 
 from acoustic_nb.detectors._training import (
     MIN_TRAINING_WINDOWS,
+    Adam,
     checked_loss,
     how_far,
     keras,
@@ -17,6 +18,7 @@ from acoustic_nb.detectors._training import (
 from acoustic_nb.detectors.base import check_choice, check_whole_numbers, score_drops, scored_values, training_values
 
 SCORE_KINDS = ("feature_distance", "discriminator")
+STEPS_AT_ONCE = 500
 
 
 class GANDetector:
@@ -45,6 +47,8 @@ class GANDetector:
     ----------
     generator_, discriminator_ : keras.Model
         The latter ends in a logit: D(x) is its logistic function.
+    last_hidden_ : keras.Model
+        D without its last layer: (n, n_features) -> (n, 32).
     center_ : ndarray, shape (32,)
         Mean of D's last hidden activations over the training windows.
     history_ : dict of list
@@ -80,7 +84,8 @@ class GANDetector:
         self.generator_, self.discriminator_ = pair.generator, pair.discriminator
         self.training_ = how_far(self, len(self.history_["generator_loss"]), self.steps_, len(values), "windows") + (
             "; a fixed number, since neither loss says when a GAN is good.")
-        self.center_ = predict(_last_hidden(self.discriminator_), values).mean(axis=0)
+        self.last_hidden_ = keras.Model(pair.discriminator.inputs[0], pair.discriminator.get_layer("hidden_32").output)
+        self.center_ = predict(self.last_hidden_, values).mean(axis=0)
         self.feature_names_ = windows.feature_names
         return self
 
@@ -91,21 +96,27 @@ class GANDetector:
         check_choice(SCORE_KINDS, kind=kind)
         if kind == "discriminator":
             return expit(-predict(self.discriminator_, values)[:, 0])  # taking D(x) from 1 would round small ones to 0
-        return np.linalg.norm(predict(_last_hidden(self.discriminator_), values) - self.center_, axis=1)
+        return np.linalg.norm(predict(self.last_hidden_, values) - self.center_, axis=1)
 
     def contributions(self, windows):
         """How far the score falls when one feature is set to its normal mean, see `score_drops`."""
         return score_drops(self.score, windows)
 
     def _train(self, pair, values):
-        epoch = pair.compiled_epoch(values, self.batch_size)
+        """Some epochs at a time, since a compiled call takes as long as a few steps."""
+        train = pair.compiled_steps(values)
         random = np.random.default_rng([self.seed, 1])  # not the stream that shuffles the windows
         history, steps = {"discriminator_loss": [], "generator_loss": []}, 0
-        for order in shuffled_epochs(self, len(values)):
-            noise = random.standard_normal((2, len(order), self.latent_dim), dtype=np.float32)
-            for name, loss in zip(history, epoch(order, noise).numpy(), strict=True):
-                history[name].append(checked_loss(loss, self))
-            steps += n_batches(len(order), self.batch_size)
+        orders = list(shuffled_epochs(self, len(values)))
+        at_once = max(1, STEPS_AT_ONCE // n_batches(len(values), self.batch_size))
+        for some in (orders[first:first + at_once] for first in range(0, len(orders), at_once)):
+            noise = [random.standard_normal((2, len(order), self.latent_dim), dtype=np.float32) for order in some]
+            sizes = [np.diff(np.r_[0:len(order):self.batch_size, len(order)]) for order in some]  # of the batches
+            losses = train(np.concatenate(some), np.concatenate(noise, axis=1), np.concatenate(sizes)).numpy()
+            steps += len(losses)
+            for epoch in np.split(losses, np.cumsum([len(each) for each in sizes[:-1]])):
+                for name, loss in zip(history, epoch.mean(axis=0), strict=True):
+                    history[name].append(checked_loss(loss, self))
         return history, steps
 
 
@@ -114,43 +125,43 @@ class Adversaries:
 
     def __init__(self, generator, discriminator, learning_rate):
         self.generator, self.discriminator = generator, discriminator
-        self.generator_optimizer = keras.optimizers.Adam(learning_rate)
-        self.discriminator_optimizer = keras.optimizers.Adam(learning_rate)
-        self.generator_optimizer.build(generator.trainable_variables)
-        self.discriminator_optimizer.build(discriminator.trainable_variables)
+        self.generator_optimizer = Adam(learning_rate, generator.trainable_variables)
+        self.discriminator_optimizer = Adam(learning_rate, discriminator.trainable_variables)
 
     def step_discriminator(self, real, noise):
         """Move D towards calling ``real`` windows real (1) and generated ones invented (0); returns its loss."""
-        variables = self.discriminator.trainable_variables
+        fake = self.generator(noise)
         with tf.GradientTape() as tape:
-            says_real, says_fake = self.discriminator(real), self.discriminator(self.generator(noise))
-            loss = (_cross_entropy(says_real, 1.0) + _cross_entropy(says_fake, 0.0)) / 2
-        self.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
+            loss = (_cross_entropy(self.discriminator(real)) + _cross_entropy(-self.discriminator(fake))) / 2
+        self.discriminator_optimizer.apply(tape.gradient(loss, self.discriminator.trainable_variables))
         return loss
 
     def step_generator(self, noise):
         """Move G towards windows that D calls real; returns its loss."""
-        variables = self.generator.trainable_variables
         with tf.GradientTape() as tape:
-            loss = _cross_entropy(self.discriminator(self.generator(noise)), 1.0)
-        self.generator_optimizer.apply(tape.gradient(loss, variables), variables)
+            loss = _cross_entropy(self.discriminator(self.generator(noise)))
+        self.generator_optimizer.apply(tape.gradient(loss, self.generator.trainable_variables))
         return loss
 
-    def compiled_epoch(self, values, batch_size):
-        """A function (order of rows, noise of shape (2, n_rows, latent_dim)) -> mean losses (D, G) over the epoch."""
+    def compiled_steps(self, values):
+        """A function that takes many steps: which rows, noise, sizes of the batches -> losses (D, G), shape (n_steps, 2).
+
+        The rows of all batches stand one behind the other, shape (n_rows,); noise has the shape (2, n_rows, latent_dim).
+        """
         values = tf.constant(values)
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([2, None, None], tf.float32)])
-        def epoch(order, noise):
-            total, steps = tf.zeros(2), 0.0
-            for first in tf.range(0, tf.size(order), batch_size):
-                last = first + batch_size
-                loss = self.step_discriminator(tf.gather(values, order[first:last]), noise[0, first:last])
-                total += tf.stack([loss, self.step_generator(noise[1, first:last])])
-                steps += 1.0
-            return total / steps
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([2, None, None], tf.float32),
+                                      tf.TensorSpec([None], tf.int64)], autograph=False)
+        def train(rows, noise, sizes):
+            def step(batch):
+                batch = slice(batch[0], batch[1])
+                loss = self.step_discriminator(tf.gather(values, rows[batch]), noise[0, batch])
+                return tf.stack([loss, self.step_generator(noise[1, batch])])
 
-        return epoch
+            ends = tf.cumsum(sizes)
+            return tf.map_fn(step, (ends - sizes, ends), fn_output_signature=tf.float32, parallel_iterations=1)
+
+        return train
 
 
 def generator(latent_dim, n_features):
@@ -175,10 +186,6 @@ def discriminator(n_features):
     ], name="discriminator")
 
 
-def _last_hidden(discriminator):
-    return keras.Model(discriminator.inputs[0], discriminator.get_layer("hidden_32").output)
-
-
-def _cross_entropy(logits, target):
-    targets = tf.fill(tf.shape(logits), target)
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits))
+def _cross_entropy(logits):
+    """Mean of -log D: of taking windows for real; with the opposite logits, of taking them for invented."""
+    return tf.reduce_mean(tf.nn.softplus(-logits))
