@@ -3,11 +3,11 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-export NORMAL ANOMALOUS DATASET NAME ARGS
+export NORMAL ANOMALOUS DATASET NAME ARGS HOURS
 # only what is typed counts: a NAME that happens to be in the environment is not meant
-$(foreach word,NORMAL ANOMALOUS DATASET NAME ARGS,$(if $(filter command,$(origin $(word))),,$(eval $(word) :=)))
+$(foreach word,NORMAL ANOMALOUS DATASET NAME ARGS HOURS,$(if $(filter command,$(origin $(word))),,$(eval $(word) :=)))
 
-.PHONY: help run test check lab clean
+.PHONY: help run test check lab bench clean
 
 help:
 	@echo "make run                               the main job on the built-in demo recordings"
@@ -16,6 +16,7 @@ help:
 	@echo "make test                              everything that CI runs: ruff, pytest with doctests, nbval over the notebooks"
 	@echo "make check                             ruff and pytest alone"
 	@echo "make lab                               JupyterLab in notebooks/"
+	@echo "make bench                             the table of benchmarks/README.md; HOURS=1 in place of 24 makes it shorter"
 	@echo "make clean                             remove .venv and caches; runs/ stays"
 
 run: $(STAMP)
@@ -31,6 +32,14 @@ check: $(STAMP)
 
 lab: $(STAMP)
 	cd notebooks && ../$(BIN)/jupyter lab
+
+bench: $(VENV)/bench/.installed
+	@$(BIN)/python -m benchmarks.speed $${HOURS:+--hours "$$HOURS"}
+
+# beside the environment, not in it: openSMILE brings pyarrow, with which pandas takes longer to load and more memory
+$(VENV)/bench/.installed: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --prefix $(VENV)/bench -c constraints.txt opensmile
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache build dist
@@ -49,4 +58,6 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "setting up $(VENV) with $$("$$found" --version); the first time takes a minute or two"; \
 	"$$found" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@echo "compiling the feature kernel, once"
+	@$(BIN)/python -c "import numpy, acoustic_nb.kernel as k; k.Kernel(8000, n_mfcc=13, n_bands=5).means([numpy.zeros(8000)])"
 	@touch $(STAMP)

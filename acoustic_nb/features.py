@@ -7,7 +7,7 @@ Sound is read and turned into features piece by piece, so that memory does not g
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -227,17 +227,6 @@ def check_features(*, n_mfcc, level):
         raise ValueError(f"level is kept or removed, got {level!r}; removed makes the features blind to loudness")
 
 
-def rms_db(samples):
-    """RMS level in dB relative to full scale; -120 for digital silence."""
-    return max(10 * np.log10(max(np.mean(np.square(samples, dtype=np.float64)), 1e-300)), SILENT_DB)
-
-
-def levelled(sound):
-    """The sound at an RMS of 0.1; as it is at or below -120 dBFS."""
-    level_db = rms_db(sound)
-    return sound if level_db <= SILENT_DB else sound * np.float32(LEVELLED_RMS / 10 ** (level_db / 20))
-
-
 @lru_cache(maxsize=4)
 def _kernel(sample_rate, n_mfcc):
     from acoustic_nb.kernel import Kernel
@@ -281,16 +270,24 @@ def _rows(sounds, kernel, *, level, window_s):
     """
     from numba import config
 
-    at_once = max(2, round(READ_S / window_s))
+    share = max(1, round(READ_S / window_s / 2 / config.NUMBA_NUM_THREADS))
     with ThreadPoolExecutor(config.NUMBA_NUM_THREADS) as pool:
         at_work = ()
-        while read := list(islice(sounds, at_once)):
-            begun = pool.map(partial(_row, kernel, level), read)
-            yield from at_work
+        while read := list(islice(sounds, 2 * share * config.NUMBA_NUM_THREADS)):
+            shares = [read[first:first + share] for first in range(0, len(read), share)]
+            begun = pool.map(partial(_table, kernel, level), shares)
+            yield from chain.from_iterable(at_work)
             at_work = begun
-        yield from at_work
+        yield from chain.from_iterable(at_work)
 
 
-def _row(kernel, level, sound):
-    heard = np.ascontiguousarray(levelled(sound) if level == "removed" else sound, dtype=np.float32)
-    return np.append(kernel.means(heard), rms_db(sound))
+def _table(kernel, level, sounds):
+    """Features and level of a few sounds, shape (n_sounds, n_features + 1)."""
+    from acoustic_nb.kernel import mean_square
+
+    power = np.array([mean_square(np.asarray(sound)) for sound in sounds])
+    level_db = np.maximum(10 * np.log10(np.maximum(power, 1e-300)), SILENT_DB)
+    if level == "removed":
+        gains = np.where(level_db > SILENT_DB, LEVELLED_RMS / 10 ** (level_db / 20), 1.0)
+        sounds = [sound * np.float32(gain) for sound, gain in zip(sounds, gains, strict=True)]
+    return np.column_stack([kernel.means(sounds), level_db])

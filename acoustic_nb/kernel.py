@@ -32,7 +32,8 @@ FRAMES_AT_ONCE = 32
 FACTORS_AT_ONCE = 32  # of 1e-8 at least: their product stays above the smallest double, 1e-308
 
 _exact = njit(nogil=True, cache=True)
-_reordered = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})  # sums may be split over the lanes of the processor
+# all values are finite; sums may be split over the lanes of the processor
+_reordered = njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nnan", "nsz"})
 
 
 class Kernel:
@@ -54,29 +55,28 @@ class Kernel:
         self.bands = _contrast_bins(sample_rate, n_bands)
         self.mel_bins, self.mel_weights = _mel_filters(sample_rate)
 
-    def means(self, sound):
-        """The features of one window, shape (n_mfcc + 4,): MFCCs, centroid and roll-off in Hz, contrast in dB, crossing rate.
+    def means(self, sounds):
+        """The features of windows, shape (n_windows, n_mfcc + 4): MFCCs, centroid and roll-off in Hz, contrast in dB, crossings.
 
-        ``sound`` holds the window's samples, contiguous float32, shape (n_samples,), at least 2048 of them.
+        Each of ``sounds`` holds the samples of a window, shape (n_samples,), at least 2048 of them; float32, or made so.
         """
-        n_frames = 1 + len(sound) // FRAME_HOP
-        mel, peak, valley = (np.empty((n_frames, n)) for n in (N_MELS, len(self.bands), len(self.bands)))
-        centroid, rolloff = np.empty(n_frames), np.empty(n_frames)
-        frames = np.empty((min(n_frames, FRAMES_AT_ONCE), N_FFT))
-        magnitude = np.empty((len(frames), N_BINS), np.float32)
-        for first in range(0, n_frames, FRAMES_AT_ONCE):
-            now = slice(first, min(first + FRAMES_AT_ONCE, n_frames))
-            n_now = now.stop - first
-            _fill_frames(sound, self.hann, first, frames[:n_now])
-            spectra = scipy.fft.rfft(frames[:n_now], workers=1)
-            _magnitudes(spectra, magnitude, centroid[now])
-            _mel_powers(magnitude, self.mel_bins, self.mel_weights, mel[now])
-            _rolloff_bins(magnitude, rolloff[now])
-            _peaks_valleys(magnitude, self.bands, peak[now], valley[now])
-        bin_hz = self.sample_rate / N_FFT
-        mfcc = scipy.fft.dct(_mean_db(mel), norm="ortho")[:self.n_mfcc]
-        return np.concatenate([mfcc, [bin_hz * centroid.mean(), bin_hz * rolloff.mean(),
-                                      _mean_db(peak).mean() - _mean_db(valley).mean(), _crossings(sound) / (n_frames * N_FFT)]])
+        frames, magnitude = np.empty((FRAMES_AT_ONCE, N_FFT)), np.empty((FRAMES_AT_ONCE, N_BINS), np.float32)
+        table = np.empty((len(sounds), self.n_mfcc + 4))
+        for row, sound in enumerate(sounds):
+            sound = np.ascontiguousarray(sound, dtype=np.float32)
+            n_frames = 1 + len(sound) // FRAME_HOP
+            mel, peak, valley = (np.empty((n_frames, n)) for n in (N_MELS, len(self.bands), len(self.bands)))
+            centroid, rolloff = np.empty(n_frames), np.empty(n_frames)
+            for first in range(0, n_frames, FRAMES_AT_ONCE):
+                now = slice(first, min(first + FRAMES_AT_ONCE, n_frames))
+                windowed = frames[:now.stop - first]
+                _fill_frames(sound, self.hann, first, windowed)
+                spectra = scipy.fft.rfft(windowed, workers=1)
+                _reduce(spectra, self.mel_bins, self.mel_weights, self.bands, magnitude,
+                        mel[now], centroid[now], rolloff[now], peak[now], valley[now])
+            mel_db, table[row, self.n_mfcc:] = _finish(mel, centroid, rolloff, peak, valley, sound, self.sample_rate / N_FFT)
+            table[row, :self.n_mfcc] = scipy.fft.dct(mel_db, norm="ortho")[:self.n_mfcc]
+        return table
 
 
 def _mel_filters(sample_rate):
@@ -157,13 +157,20 @@ def _mel_powers(magnitude, bins, weights, mel):
 @_exact
 def _rolloff_bins(magnitude, rolloff):
     """The first bin up to which a frame's magnitudes sum to at least 85 % of their total, per frame."""
-    running = np.empty(N_BINS, np.float32)
-    for row in range(len(rolloff)):
-        total = np.float32(0)
+    n_frames, running = len(rolloff), np.empty((4, N_BINS), np.float32)
+    for first in range(0, n_frames, 4):  # four at a time, since each sum has to wait for the one before it
+        last = n_frames - 1
+        a, b = magnitude[first], magnitude[min(first + 1, last)]
+        c, d = magnitude[min(first + 2, last)], magnitude[min(first + 3, last)]
+        sum_a = sum_b = sum_c = sum_d = np.float32(0)
         for k in range(N_BINS):
-            total += magnitude[row, k]
-            running[k] = total
-        rolloff[row] = np.searchsorted(running, ROLLOFF_SHARE * total)
+            sum_a += a[k]
+            sum_b += b[k]
+            sum_c += c[k]
+            sum_d += d[k]
+            running[0, k], running[1, k], running[2, k], running[3, k] = sum_a, sum_b, sum_c, sum_d
+        for row in range(min(4, n_frames - first)):
+            rolloff[first + row] = np.searchsorted(running[row], ROLLOFF_SHARE * running[row, N_BINS - 1])
 
 
 @_exact
@@ -173,45 +180,62 @@ def _peaks_valleys(magnitude, bands, peak, valley):
         for band in range(len(bands)):
             first, end, count = bands[band]
             inside = magnitude[row, first:end]
-            peak[row, band] = _largest_sum(inside, count) / count
-            valley[row, band] = _smallest_sum(inside, count) / count
+            if count == 1:
+                valley[row, band], peak[row, band] = _least_greatest(inside)
+            else:
+                smallest, largest = _sums_of_outermost(inside, count)
+                valley[row, band], peak[row, band] = smallest / count, largest / count
 
 
 @_exact
-def _smallest_sum(values, count):
-    """Sum of the ``count`` smallest of some values, none of them negative."""
-    if count == 1:
-        return np.float64(values.min())
-    below, n_below, next_value = _cut(values, count)
-    return _sum_up_to(values, below) + (count - n_below) * next_value
+def _sums_of_outermost(values, count):
+    """Sums of the ``count`` smallest and of the ``count`` largest of some values, fewer than all, none of them negative."""
+    bits = values.view(np.int32)  # floats that are not negative have the order of their bits
+    least, greatest = _least_greatest(bits)
+    low, n_low = _cut(bits, count, least, greatest)
+    smallest = _sum_up_to(values, low)
+    if n_low < count:
+        smallest += (count - n_low) * _value_above(values, low)
+    low, n_low = _cut(bits, len(values) - count, least, greatest)
+    largest = _sum_above(values, low)
+    if n_low < len(values) - count:
+        largest -= (len(values) - count - n_low) * _value_above(values, low)
+    return smallest, largest
 
 
 @_exact
-def _largest_sum(values, count):
-    """Sum of the ``count`` largest of some values, none of them negative."""
-    if count == 1:
-        return np.float64(values.max())
-    below, n_below, next_value = _cut(values, len(values) - count)
-    return _sum_above(values, below) - (len(values) - count - n_below) * next_value
+def _cut(bits, count, least, greatest):
+    """A number at or below which lie ``count`` of some numbers, fewer than all, and how many do lie there.
 
-
-@_exact
-def _cut(values, count):
-    """Where to cut values so that ``count`` of them, fewer than all, lie below, by halving: sorting would cost several times more.
-
-    Returns the bits of the cut (floats that are not negative have the order of their bits), how many lie at or below it, and the
-    value just above, of which the missing ones are where several are equal.
+    Fewer than ``count`` do only where the next larger are several equal ones. Halving costs a fraction of sorting.
     """
-    bits = values.view(np.int32)
-    low, n_low, high = np.int32(bits.min() - 1), 0, np.int32(bits.max())
+    low, n_low, high = np.int32(least - 1), 0, greatest
     while n_low < count and high - low > 1:
-        middle = np.int32(low + (high - low) // 2)
+        middle = np.int32(low + (high - low) // 2)  # in 32 bits, as what it is compared with
         n_middle = _count_up_to(bits, middle)
         if n_middle <= count:
             low, n_low = middle, n_middle
         else:
             high = middle
-    return low, n_low, np.float64(np.array([high], dtype=np.int32).view(np.float32)[0])
+    return low, n_low
+
+
+@_exact
+def _value_above(values, cut):
+    """The smallest of the values whose bits lie above the cut."""
+    bits, found = values.view(np.int32), np.inf
+    for k in range(len(values)):
+        if bits[k] > cut:
+            found = min(found, np.float64(values[k]))
+    return found
+
+
+@_reordered
+def _least_greatest(values):
+    least, greatest = values[0], values[0]
+    for k in range(len(values)):
+        least, greatest = min(least, values[k]), max(greatest, values[k])
+    return least, greatest
 
 
 @_reordered
@@ -260,13 +284,53 @@ def _mean_db(power):
 
 @_exact
 def _crossings(sound):
-    """Changes of sign between neighbours, summed over all frames; what is within 1e-10 of zero counts as positive."""
-    so_far = np.empty(len(sound), np.int64)
-    so_far[0] = 0
-    for i in range(1, len(sound)):
-        so_far[i] = so_far[i - 1] + ((sound[i] < -SILENT_CROSSING) != (sound[i - 1] < -SILENT_CROSSING))
+    """Changes of sign between neighbours, summed over all frames; what is within 1e-10 of zero counts as positive.
+
+    They are counted in stretches of one hop: a frame holds four of them, but not the change into its first sample.
+    """
+    n_frames, n_stretches = 1 + len(sound) // FRAME_HOP, -(-len(sound) // FRAME_HOP)
+    inside, into_first = np.empty(n_stretches, np.int64), np.zeros(n_stretches, np.int64)
+    for stretch in range(n_stretches):
+        start = stretch * FRAME_HOP
+        if stretch:
+            into_first[stretch] = _changes(sound[start - 1:start + 1])
+        inside[stretch] = into_first[stretch] + _changes(sound[start:start + FRAME_HOP])
     total = 0
-    for frame in range(1 + len(sound) // FRAME_HOP):
-        middle = frame * FRAME_HOP
-        total += so_far[min(middle + N_FFT // 2, len(sound)) - 1] - so_far[max(middle - N_FFT // 2, 0)]
+    for frame in range(n_frames):
+        first = max(0, frame - N_FFT // 2 // FRAME_HOP)
+        total += inside[first:frame + N_FFT // 2 // FRAME_HOP].sum() - into_first[first]
     return total
+
+
+@_reordered
+def _changes(sound):
+    count = np.int32(0)
+    for i in range(1, len(sound)):
+        count += np.int32((sound[i] < -SILENT_CROSSING) != (sound[i - 1] < -SILENT_CROSSING))
+    return count
+
+
+@_exact
+def _reduce(spectra, mel_bins, mel_weights, bands, magnitude, mel, centroid, rolloff, peak, valley):
+    """Everything that is known of some frames, from their spectra; ``magnitude`` is room to work in."""
+    _magnitudes(spectra, magnitude, centroid)
+    _mel_powers(magnitude, mel_bins, mel_weights, mel)
+    _rolloff_bins(magnitude, rolloff)
+    _peaks_valleys(magnitude, bands, peak, valley)
+
+
+@_exact
+def _finish(mel, centroid, rolloff, peak, valley, sound, bin_hz):
+    """The mean mel spectrum of a window in dB, shape (128,), and its other features: means over all frames."""
+    contrast_db = _mean_db(peak).mean() - _mean_db(valley).mean()
+    crossing_rate = _crossings(sound) / (len(centroid) * N_FFT)
+    return _mean_db(mel), np.array([bin_hz * centroid.mean(), bin_hz * rolloff.mean(), contrast_db, crossing_rate])
+
+
+@_reordered
+def mean_square(sound):
+    """Mean of the squared samples of a window, 1 at full scale."""
+    total = 0.0
+    for i in range(len(sound)):
+        total += np.float64(sound[i]) * np.float64(sound[i])
+    return total / len(sound)

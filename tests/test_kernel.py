@@ -37,13 +37,13 @@ def hard_sounds(sample_rate):
 @pytest.mark.parametrize("kind", hard_sounds(8000))
 def test_equals_librosa_on_hard_sounds_at_every_rate(sample_rate, kind):
     sound = hard_sounds(sample_rate)[kind].astype(np.float32)
-    np.testing.assert_allclose(of_rate(sample_rate).means(sound), librosa_alone(sound, sample_rate), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(of_rate(sample_rate).means([sound])[0], librosa_alone(sound, sample_rate), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("n_samples", [2048, 2049, 2559, 2560, 5000, 22049, 70000])
 def test_equals_librosa_for_windows_of_any_length(n_samples):
     sound = (noise(4.0) + sine(440, duration_s=4.0))[:n_samples]
-    np.testing.assert_allclose(of_rate(22050, 20).means(sound), librosa_alone(sound, 22050, 20), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(of_rate(22050, 20).means([sound])[0], librosa_alone(sound, 22050, 20), rtol=1e-5, atol=1e-4)
 
 
 @needs_recordings
@@ -53,7 +53,7 @@ def test_equals_librosa_on_every_window_of_real_recordings(path):
     ours, rate = of_rate(recording.sample_rate), recording.sample_rate
     for start_s in np.arange(0, min(30, recording.duration_s - 1), 0.5):
         sound = recording.part(recording.start_s + start_s, 1.0)
-        np.testing.assert_allclose(ours.means(sound), librosa_alone(sound, rate), rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(ours.means([sound])[0], librosa_alone(sound, rate), rtol=1e-5, atol=1e-4)
 
 
 def test_frames_are_librosas():
@@ -95,8 +95,9 @@ def test_sums_of_the_smallest_and_largest_are_those_of_sorting(values):
     values = np.random.default_rng(3).permutation(np.array(values, dtype=np.float32))
     ordered = np.sort(values).astype(float)
     for count in range(1, len(values)):
-        assert kernel._smallest_sum(values, count) == pytest.approx(ordered[:count].sum(), rel=1e-6)
-        assert kernel._largest_sum(values, count) == pytest.approx(ordered[-count:].sum(), rel=1e-6)
+        smallest, largest = kernel._sums_of_outermost(values, count)
+        assert smallest == pytest.approx(ordered[:count].sum(), rel=1e-6)
+        assert largest == pytest.approx(ordered[-count:].sum(), rel=1e-6)
 
 
 @pytest.mark.parametrize("n_frames", [1, 31, 32, 33, 200])
@@ -129,6 +130,26 @@ def test_a_frame_hardly_short_of_a_bin_is_not_one_bin_off():
     # 16-bit hum: many frames reach 85 % within rounding of a bin's edge
     time_s = np.arange(20 * 8000) / 8000
     sound = (np.round(3000 * (np.sin(2 * np.pi * 50.3 * time_s) + 0.3 * noise(20.0, sample_rate=8000))) / 32768).astype(np.float32)
-    ours = np.array([of_rate(8000).means(sound[start:start + 8000])[14] for start in range(0, 152000, 8000)])
+    ours = np.array([of_rate(8000).means([sound[start:start + 8000]])[0, 14] for start in range(0, 152000, 8000)])
     theirs = [librosa.feature.spectral_rolloff(y=sound[start:start + 8000], sr=8000).mean() for start in range(0, 152000, 8000)]
     np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_windows_are_independent_and_may_come_in_any_form():
+    sounds = [noise(1.0), 0.1 * sine(440, duration_s=1.5), noise(0.5, seed=1)]
+    table = of_rate(22050).means(sounds)
+    for row, sound in zip(table, sounds, strict=True):
+        np.testing.assert_array_equal(of_rate(22050).means([sound])[0], row)
+    doubled = np.repeat(noise(1.0).astype(float), 2)
+    doubled.flags.writeable = False
+    np.testing.assert_array_equal(of_rate(22050).means([doubled[::2]])[0], table[0])
+
+
+@pytest.mark.parametrize("amplitude", [1e-33, 1e-20, 1e6])
+def test_equals_librosa_far_from_full_scale(amplitude):
+    sound = (amplitude * noise(1.0).astype(float)).astype(np.float32)
+    np.testing.assert_allclose(of_rate(22050).means([sound])[0], librosa_alone(sound, 22050), rtol=1e-4, atol=1e-3)
+
+
+def test_mean_square_is_that_of_a_sine():
+    assert kernel.mean_square(sine(441, duration_s=1.0, amplitude=0.2)) == pytest.approx(0.02, rel=1e-5)
