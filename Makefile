@@ -59,5 +59,5 @@ $(STAMP): pyproject.toml constraints.txt
 	"$$found" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@echo "compiling the feature kernel, once"
-	@$(BIN)/python -c "import numpy, acoustic_nb.kernel as k; k.Kernel(8000, n_mfcc=13, n_bands=5).means([numpy.zeros(8000)])"
+	@$(BIN)/python -c "from acoustic_nb.features import load_kernel; load_kernel(8000, 13)"
 	@touch $(STAMP)

@@ -134,7 +134,8 @@ class Recording:
     def part(self, start_s, duration_s):
         """Samples from ``start_s`` (in the file) on, at most ``duration_s`` long; shorter where the used part ends.
 
-        They are those that ``samples`` has there; where the rate was changed, to within rounding.
+        They are those that ``samples`` has there; where the rate was changed, to within rounding, or for two rates with hardly a
+        factor in common to within some thousandths of their size.
         """
         first = max(0, round((start_s - self.start_s) * self.sample_rate))
         end = first + max(0, round(duration_s * self.sample_rate))

@@ -125,8 +125,10 @@ def entries(folder=None):
     list of (Path, int, float)
         File, its size in bytes, and when it was last used, in seconds since 1970.
     """
-    found = []
-    for path in (Path(folder) if folder else cache_folder()).glob(f"{OURS}.npz"):
+    folder, found = Path(folder) if folder else cache_folder(), []
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: is a file, not a folder for the cache; name another one with {FOLDER_VARIABLE}")
+    for path in folder.glob(f"{OURS}.npz"):
         with suppress(FileNotFoundError):  # another process has just removed it
             state = path.stat()
             found.append((path, state.st_size, state.st_mtime))
@@ -174,20 +176,20 @@ def _read(path):
 
 def _write(path, arrays):
     """Write a file in one step, so that nobody finds half of it; returns its size in bytes. Whoever calls holds the lock."""
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    content.write(hashlib.sha256(content.getbuffer()).digest())
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    content = file.getvalue()
     draft = path.with_suffix(".part")  # that of a killed process is written over
     with _explained(path.parent):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed meanwhile
-            draft.write_bytes(content.getbuffer())
+            draft.write_bytes(content + hashlib.sha256(content).digest())
             _replace(draft, path)
         except BaseException:
             with suppress(OSError):  # what went wrong first is what is said
                 draft.unlink()
             raise
-    return content.tell()
+    return len(content) + DIGEST_BYTES
 
 
 def _replace(draft, path):
@@ -226,7 +228,7 @@ def _lock(folder, name):
 
     locks = folder / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(locks / f"{name[-2:]}.lock")  # a few hundred locks serve any number of entries
+    return FileLock(locks / f"{name[-3:]}.lock")  # a few thousand locks, most of them never made, serve any number of entries
 
 
 @contextmanager

@@ -94,6 +94,7 @@ def listen(found, inputs, *, channel="mean", seed=0):
     with progress_bar(total=sum(sizes), desc="listening", unit="B", unit_scale=True) as bar:
         for entry, size, before in zip(found.entries, sizes, accumulate([0, *sizes]), strict=False):
             progress = partial(_advance, bar, before, size)
+            bar.set_postfix_str(Path(entry.path).name, refresh=False)
             try:
                 recordings += _recordings_of(entry, inputs, _channel(entry.channel or channel), known, found.layout, progress)
             except AudioError as error:
@@ -192,6 +193,11 @@ def _advance(bar, before, size, share):
     bar.update(max(0, int(before + share * size) - bar.n))
 
 
+def _part_of(progress, number, count, share):
+    """Tell ``progress`` of a share of one of several equal parts."""
+    progress((number + share) / count)
+
+
 def _recordings_of(entry, inputs, channel, known, layout, progress):
     """What one entry holds: a recording, or one for each channel."""
     start_s = (inputs.start_s or 0.0) if entry.start_s is None else entry.start_s
@@ -200,11 +206,11 @@ def _recordings_of(entry, inputs, channel, known, layout, progress):
     about["layout"] = entry.layout or layout
     channels = range(1, channel_count(entry.path) + 1) if channel == "all" else [channel]
     recordings = []
-    for each in channels:
+    for number, each in enumerate(channels):
+        heard = partial(_part_of, progress, number, len(channels))
         facts = known.get((entry.path, str(each), start_s, end_s))
         recordings.append(Recording(name=entry.path, path=entry.path, start_s=start_s, channel=each, **about, **facts) if facts
-                          else load_recording(entry.path, channel=each, start_s=start_s, end_s=end_s, progress=progress,
-                                              **about))
+                          else load_recording(entry.path, channel=each, start_s=start_s, end_s=end_s, progress=heard, **about))
     # a catalogue has said whether there are events: what lies beside the file by now is none of its run
     return [_labelled(recording, entry.events or (None if facts or recording.label == 0 else events_beside(recording.path)))
             for recording in recordings]

@@ -7,6 +7,7 @@ import numpy as np
 from acoustic_nb.synth import click_sound
 
 PIECE_S = 0.5
+READ_S = 20.0
 FADE_S = 0.005
 SHORTEST_S = 2 * FADE_S
 SILENT_RMS = 1e-6
@@ -108,7 +109,7 @@ def _given_event(recording, block, start_s, end_s):
 
 def _labelled_stretches(recording, block, longest_s):
     """Start, end and level in dB of the labelled events of a block, none shorter than 10 ms or longer than ``longest_s``."""
-    offset, rms = background(recording, block)
+    offset, rms = background(recording, block.start_s, block.end_s)
     for event in recording.events or ():
         length_s = event.end_s - event.start_s
         wider_s = PIECE_S / 2 if length_s < SHORTEST_S else 0.0
@@ -121,16 +122,20 @@ def _labelled_stretches(recording, block, longest_s):
 
 def _around_peak(recording, start_s, end_s, longest_s):
     """Start and end of at most ``longest_s`` around the highest peak between two times, and that peak relative to their RMS."""
-    sound = recording.part(start_s, end_s - start_s)
-    size = np.abs(sound - sound.mean(dtype=np.float64))
-    length_s = min(longest_s, len(sound) / recording.sample_rate)
-    begin_s = np.clip(start_s + size.argmax() / recording.sample_rate - length_s / 2, start_s, end_s - length_s)
-    return float(begin_s), float(begin_s + length_s), float(size.max() / max(rms_of(size), SILENT_RMS))
+    offset, rms = background(recording, start_s, end_s)
+    peak, peak_s = 0.0, start_s
+    for piece_s, sound in _pieces(recording, start_s, end_s):
+        size = np.abs(sound - offset)
+        if size.max() > peak:
+            peak, peak_s = size.max(), piece_s + size.argmax() / recording.sample_rate
+    length_s = min(longest_s, end_s - start_s)
+    begin_s = np.clip(peak_s - length_s / 2, start_s, end_s - length_s)
+    return float(begin_s), float(begin_s + length_s), float(peak / rms)
 
 
 def _cut(recording, block, start_s, end_s, how):
     """A piece of a recording, without its offset, faded in and out."""
-    offset, rms = background(recording, block)
+    offset, rms = background(recording, block.start_s, block.end_s)
     samples = (recording.part(start_s, end_s - start_s) - offset).astype(np.float32)
     if rms_of(samples) <= SILENT_RMS:
         raise ValueError(f"{recording.name}: {start_s:g} to {end_s:g} s are silent, and an event needs sound; choose another one")
@@ -155,10 +160,23 @@ def blocks_that_test(split, recordings, *, label):
             if (block.recording, block.part, block.label) == (recording.name, "test", label)]
 
 
-def background(recording, block):
-    """Mean and RMS about the mean of a block of sound; the RMS of digital silence counts as -120 dBFS."""
-    sound = recording.part(block.start_s, block.end_s - block.start_s)
-    return float(sound.mean(dtype=np.float64)), max(float(sound.std(dtype=np.float64)), SILENT_RMS)
+def background(recording, start_s, end_s):
+    """Mean and RMS about the mean of the sound between two times; the RMS of digital silence counts as -120 dBFS."""
+    n_samples, total, energy = 0, 0.0, 0.0
+    for _, sound in _pieces(recording, start_s, end_s):
+        n_samples += len(sound)
+        total += float(sound.sum(dtype=np.float64))
+        energy += float(np.square(sound, dtype=np.float64).sum())
+    mean = total / n_samples
+    return mean, max(float(np.sqrt(max(0.0, energy / n_samples - mean**2))), SILENT_RMS)
+
+
+def _pieces(recording, start_s, end_s):
+    """The sound between two times in pieces, each with its start in s, since a block may last for hours."""
+    for begin_s in np.arange(start_s, end_s, READ_S):
+        sound = recording.part(begin_s, min(READ_S, end_s - begin_s))
+        if len(sound):
+            yield begin_s, sound
 
 
 def rms_of(samples):

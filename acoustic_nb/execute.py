@@ -32,13 +32,14 @@ from acoustic_nb.parameters import (
     find_notebooks,
     notebook_parameters,
 )
-from acoustic_nb.progress import JobProgress
+from acoustic_nb.progress import JobProgress, progress_bar
 from acoustic_nb.runs import Run
 from acoustic_nb.workers import Workers
 
 LONGEST_FIRST = ("gan", "lstm_autoencoder", "conv_autoencoder")
 TIMEOUT_S = 600.0
 TICK_S = 0.1
+READ_BYTES = 1 << 22
 DEMO_INPUTS = Inputs()
 
 
@@ -47,6 +48,7 @@ def load_inputs(inputs, settings):
 
     What was recognised and heard is printed on the way.
     """
+    from acoustic_nb.cache import cache_folder, cache_limit_bytes
     from acoustic_nb.catalogue import audit_text
     from acoustic_nb.clips import pool_scores
     from acoustic_nb.datasets import brought_together, listen, refuse_same_audio
@@ -57,6 +59,8 @@ def load_inputs(inputs, settings):
     from acoustic_nb.thresholds import check_rate
     from acoustic_nb.units import check_rotations
 
+    cache_folder()
+    cache_limit_bytes()
     check_rate(settings["false_alarm_rate"])
     check_features(n_mfcc=settings["n_mfcc"], level=settings["level"])
     check_seeds(settings.get("seeds", 1))
@@ -136,14 +140,19 @@ def start_run(runs_dir, *, name=None, inputs=DEMO_INPUTS, parameters=None, only=
     workers = worker_count(len(plan.jobs), workers)
     if not timeout_s > 0:
         raise ValueError(f"the longest time for a cell must be a positive number of seconds, got {timeout_s}")
-    recordings, left_out = load(inputs, plan.settings)
+    try:
+        recordings, left_out = load(inputs, plan.settings)
+        facts = _inputs(recordings)
+    except KeyboardInterrupt:
+        print("interrupted; no run was started", file=sys.stderr)
+        raise
     run = Run.create(runs_dir, name or inputs.title([recording.name for recording in recordings]))
     try:
         with _owned(run), _stoppable(run):
             run.write_manifest({
                 "name": run.folder.name, "created": _now(), "finished": None, "command": command,
                 "parameters": {**plan.settings, **inputs.words()}, "given": parameters or {}, "asked": asdict(inputs),
-                "seed": plan.settings.get("seed"), "timeout_s": timeout_s, "inputs": _inputs(recordings), "left_out": left_out,
+                "seed": plan.settings.get("seed"), "timeout_s": timeout_s, "inputs": facts, "left_out": left_out,
                 "labels": {recording.events_path: _file_sha256(recording.events_path) for recording in recordings
                            if recording.events_path},
                 **_surroundings(), "jobs": dict.fromkeys(plan.jobs, "queued"), "verdict": UNFINISHED})
@@ -368,8 +377,13 @@ def _catalogue(run, inputs, recordings, left_out):
 
 
 def _file_sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with (open(path, "rb") as file,
+          progress_bar(total=os.path.getsize(path), desc=f"SHA-256 of {Path(path).name}", unit="B", unit_scale=True) as bar):
+        while piece := file.read(READ_BYTES):
+            digest.update(piece)
+            bar.update(len(piece))
+    return digest.hexdigest()
 
 
 def _check_unchanged(run, path, sha256):

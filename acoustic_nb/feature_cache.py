@@ -4,7 +4,8 @@ An entry holds one recording's features; it is known by the audio's content and 
 """
 
 from acoustic_nb.cache import entry_key, stored
-from acoustic_nb.features import extract_features, join, window_table
+from acoustic_nb.features import check_features, extract_features, join, load_kernel, window_table
+from acoustic_nb.framing import window_lengths
 from acoustic_nb.progress import progress_bar
 
 MADE_BY = ("audio", "feature_cache", "features", "framing", "kernel")
@@ -24,6 +25,10 @@ def cached_features(recordings, folder=None, *, window_s=1.0, hop_s=0.5, n_mfcc=
     -------
     FeatureTable
     """
+    if not recordings:
+        raise ValueError("cached_features needs at least one recording, got none; give those whose features are wanted")
+    check_features(n_mfcc=n_mfcc, level=level)
+    window_lengths(recordings[0].sample_rate, window_s=window_s, hop_s=hop_s)
     settings = {"window_s": float(window_s), "hop_s": float(hop_s), "n_mfcc": n_mfcc, "level": level}
     expected = [max(1, int((recording.duration_s - window_s) / hop_s) + 1) for recording in recordings]
     tables, before = [], 0
@@ -31,6 +36,8 @@ def cached_features(recordings, folder=None, *, window_s=1.0, hop_s=0.5, n_mfcc=
         for recording, n_windows in zip(recordings, expected, strict=True):
             def compute(recording=recording, before=before):
                 bar.set_postfix_str(recording.name, refresh=False)
+                load_kernel(recording.sample_rate, n_mfcc)
+                bar.unpause()
                 table = extract_features([recording], **settings, progress=lambda done: bar.update(before + done - bar.n))
                 return {"values": table.values, "level_db": table.level_db}
 

@@ -174,7 +174,7 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="k
     tables = []
     for recording in recordings:
         rows, sounds = [], _windows_of(recording, window=window, hop=hop)
-        for row in _rows(sounds, _kernel(rates[0], n_mfcc), level=level, window_s=window_s):
+        for row in _rows(sounds, load_kernel(rates[0], n_mfcc), level=level, window_s=window_s):
             rows.append(row)
             if progress:
                 progress(len(rows))
@@ -209,7 +209,7 @@ def changed_features(windows, recordings, change):
         raise ValueError(f"there are windows of {min(missing)}, but no recording of that name; give the one that they are of")
     n_mfcc = len(windows.feature_names) - 4
     window, _ = window_lengths(windows.sample_rate, window_s=windows.window_s, hop_s=windows.hop_s)
-    kernel, table = _kernel(windows.sample_rate, n_mfcc), np.empty((len(windows), n_mfcc + 5))
+    kernel, table = load_kernel(windows.sample_rate, n_mfcc), np.empty((len(windows), n_mfcc + 5))
     for recording in recordings:
         rows = np.flatnonzero(windows.recording == recording.name)
         rows = rows[np.argsort(windows.start_s[rows], kind="stable")]
@@ -228,28 +228,33 @@ def check_features(*, n_mfcc, level):
 
 
 @lru_cache(maxsize=4)
-def _kernel(sample_rate, n_mfcc):
+def load_kernel(sample_rate, n_mfcc):
+    """The kernel for windows of one sample rate, ready to run: compiling it takes some seconds once after an installation."""
     from acoustic_nb.kernel import Kernel
 
-    return Kernel(sample_rate, n_mfcc=n_mfcc, n_bands=contrast_bands(sample_rate))
+    kernel = Kernel(sample_rate, n_mfcc=n_mfcc, n_bands=contrast_bands(sample_rate))
+    kernel.means([np.zeros(N_FFT)])
+    return kernel
 
 
 def _windows_of(recording, *, window, hop):
     """The samples of every window of a recording, in order; of one that is shorter than a window, all there is."""
-    held, next_start, found = np.zeros(0, np.float32), 0, False
+    blocks, n_held, found = [], 0, False
     for block in recording.blocks():
-        held = np.concatenate([held[next_start:], block])
-        next_start = 0
-        if len(held) >= window:
-            found = True
-            for start in window_starts(len(held), window=window, hop=hop):
+        blocks.append(block)
+        n_held += len(block)
+        if n_held >= window:
+            held, found = np.concatenate(blocks), True
+            starts = window_starts(n_held, window=window, hop=hop)
+            for start in starts:
                 yield held[start:start + window]
-                next_start = start + hop
+            blocks = [held[starts[-1] + hop:]]
+            n_held = len(blocks[0])
     if not found:
-        if len(held) < N_FFT:
-            raise ValueError(f"{recording.name}: has {len(held)} samples at {recording.sample_rate} Hz, but a frame needs {N_FFT}; "
+        if n_held < N_FFT:
+            raise ValueError(f"{recording.name}: has {n_held} samples at {recording.sample_rate} Hz, but a frame needs {N_FFT}; "
                              "leave it out or record longer")
-        yield held
+        yield np.concatenate(blocks)
 
 
 def _sounds_at(recording, starts_s, window):
@@ -270,10 +275,12 @@ def _rows(sounds, kernel, *, level, window_s):
     """
     from numba import config
 
-    share = max(1, round(READ_S / window_s / 2 / config.NUMBA_NUM_THREADS))
-    with ThreadPoolExecutor(config.NUMBA_NUM_THREADS) as pool:
+    n_threads = config.NUMBA_NUM_THREADS
+    at_once = max(n_threads, round(READ_S / window_s))
+    share = -(-at_once // (2 * n_threads))
+    with ThreadPoolExecutor(n_threads) as pool:
         at_work = ()
-        while read := list(islice(sounds, 2 * share * config.NUMBA_NUM_THREADS)):
+        while read := list(islice(sounds, at_once)):
             shares = [read[first:first + share] for first in range(0, len(read), share)]
             begun = pool.map(partial(_table, kernel, level), shares)
             yield from chain.from_iterable(at_work)

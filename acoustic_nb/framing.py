@@ -8,7 +8,7 @@ import numpy as np
 
 N_FFT, FRAME_HOP = 2048, 512
 MAX_WINDOW_S = 3600.0
-MIN_SAMPLE_RATE = 8000
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8000, 400_000
 MAX_CONTRAST_BANDS = 6
 CONTRAST_FMIN_HZ = 200.0
 
@@ -72,5 +72,8 @@ def contrast_bands(sample_rate):
     if sample_rate < MIN_SAMPLE_RATE:
         raise ValueError(f"a sample rate of {sample_rate} Hz is too low, at least {MIN_SAMPLE_RATE} Hz are needed; "
                          "record at a higher rate")
+    if sample_rate > MAX_SAMPLE_RATE:  # the lowest band would hold no bin
+        raise ValueError(f"a sample rate of {sample_rate} Hz is too high, at most {MAX_SAMPLE_RATE} Hz can be used; choose a lower "
+                         "one with sample_rate")
     starts_hz = CONTRAST_FMIN_HZ * 2.0 ** np.arange(MAX_CONTRAST_BANDS)
     return int(np.count_nonzero(starts_hz < sample_rate / 2))

@@ -31,6 +31,7 @@ LEAST, TOP_DB, SILENT_CROSSING = 1e-10, 80.0, 1e-10
 FRAMES_AT_ONCE = 32
 FACTORS_AT_ONCE = 32  # of 1e-8 at least: their product stays above the smallest double, 1e-308
 
+# numba keeps machine code until this file changes, so what framing defines comes in as an argument or the shape of one
 _exact = njit(nogil=True, cache=True)
 # all values are finite; sums may be split over the lanes of the processor
 _reordered = njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nnan", "nsz"})
@@ -70,11 +71,12 @@ class Kernel:
             for first in range(0, n_frames, FRAMES_AT_ONCE):
                 now = slice(first, min(first + FRAMES_AT_ONCE, n_frames))
                 windowed = frames[:now.stop - first]
-                _fill_frames(sound, self.hann, first, windowed)
+                _fill_frames(sound, self.hann, first, FRAME_HOP, windowed)
                 spectra = scipy.fft.rfft(windowed, workers=1)
                 _reduce(spectra, self.mel_bins, self.mel_weights, self.bands, magnitude,
                         mel[now], centroid[now], rolloff[now], peak[now], valley[now])
-            mel_db, table[row, self.n_mfcc:] = _finish(mel, centroid, rolloff, peak, valley, sound, self.sample_rate / N_FFT)
+            mel_db, table[row, self.n_mfcc:] = _finish(mel, centroid, rolloff, peak, valley, self.sample_rate / N_FFT,
+                                                         _crossings(sound, N_FFT, FRAME_HOP) / (n_frames * N_FFT))
             table[row, :self.n_mfcc] = scipy.fft.dct(mel_db, norm="ortho")[:self.n_mfcc]
         return table
 
@@ -111,11 +113,11 @@ def _contrast_bins(sample_rate, n_bands):
 
 
 @_exact
-def _fill_frames(sound, hann, first_frame, frames):
+def _fill_frames(sound, hann, first_frame, frame_hop, frames):
     """Frames from ``first_frame`` on of a window, times ``hann``, into ``frames``, shape (n_frames, 2048)."""
     for row in range(len(frames)):
-        start = (first_frame + row) * FRAME_HOP - N_FFT // 2
-        begin, end = max(0, -start), min(N_FFT, len(sound) - start)
+        start = (first_frame + row) * frame_hop - len(hann) // 2
+        begin, end = max(0, -start), min(len(hann), len(sound) - start)
         frames[row, :begin] = 0.0
         frames[row, end:] = 0.0
         inside, weights, heard = frames[row, begin:end], hann[begin:end], sound[start + begin:start + end]
@@ -126,12 +128,13 @@ def _fill_frames(sound, hann, first_frame, frames):
 @_reordered
 def _magnitudes(spectra, magnitude, centroid):
     """Absolute values of ``spectra``, shape (n_frames, 1025), and of each frame the mean bin, weighted by them; 0 of silence."""
-    for row in range(len(spectra)):
-        for k in range(N_BINS):
+    n_frames, n_bins = spectra.shape
+    for row in range(n_frames):
+        for k in range(n_bins):
             real, imaginary = np.float64(np.float32(spectra[row, k].real)), np.float64(np.float32(spectra[row, k].imag))
             magnitude[row, k] = np.sqrt(real * real + imaginary * imaginary)
         total, weighted = 0.0, 0.0
-        for k in range(N_BINS):
+        for k in range(n_bins):
             total += magnitude[row, k]
             weighted += k * magnitude[row, k]
         centroid[row] = weighted / total if total > 0 else 0.0
@@ -140,12 +143,12 @@ def _magnitudes(spectra, magnitude, centroid):
 @_reordered
 def _mel_powers(magnitude, bins, weights, mel):
     """Power in each mel band, into ``mel``, shape (n_frames, 128)."""
-    power = np.empty(N_BINS, np.float32)
+    power = np.empty(magnitude.shape[1], np.float32)
     for row in range(len(mel)):
-        for k in range(N_BINS):
+        for k in range(len(power)):
             power[k] = magnitude[row, k] * magnitude[row, k]
         place = 0
-        for band in range(N_MELS):
+        for band in range(len(bins)):
             inside = power[bins[band, 0]:bins[band, 1]]
             weight, total = weights[place:place + len(inside)], np.float32(0)
             for k in range(len(inside)):
@@ -157,20 +160,21 @@ def _mel_powers(magnitude, bins, weights, mel):
 @_exact
 def _rolloff_bins(magnitude, rolloff):
     """The first bin up to which a frame's magnitudes sum to at least 85 % of their total, per frame."""
-    n_frames, running = len(rolloff), np.empty((4, N_BINS), np.float32)
+    n_frames, n_bins = len(rolloff), magnitude.shape[1]
+    running = np.empty((4, n_bins), np.float32)
     for first in range(0, n_frames, 4):  # four at a time, since each sum has to wait for the one before it
         last = n_frames - 1
         a, b = magnitude[first], magnitude[min(first + 1, last)]
         c, d = magnitude[min(first + 2, last)], magnitude[min(first + 3, last)]
         sum_a = sum_b = sum_c = sum_d = np.float32(0)
-        for k in range(N_BINS):
+        for k in range(n_bins):
             sum_a += a[k]
             sum_b += b[k]
             sum_c += c[k]
             sum_d += d[k]
             running[0, k], running[1, k], running[2, k], running[3, k] = sum_a, sum_b, sum_c, sum_d
         for row in range(min(4, n_frames - first)):
-            rolloff[first + row] = np.searchsorted(running[row], ROLLOFF_SHARE * running[row, N_BINS - 1])
+            rolloff[first + row] = np.searchsorted(running[row], ROLLOFF_SHARE * running[row, n_bins - 1])
 
 
 @_exact
@@ -283,22 +287,22 @@ def _mean_db(power):
 
 
 @_exact
-def _crossings(sound):
+def _crossings(sound, n_fft, frame_hop):
     """Changes of sign between neighbours, summed over all frames; what is within 1e-10 of zero counts as positive.
 
-    They are counted in stretches of one hop: a frame holds four of them, but not the change into its first sample.
+    They are counted in stretches of one hop, of which a frame is a whole number, without the change into its first sample.
     """
-    n_frames, n_stretches = 1 + len(sound) // FRAME_HOP, -(-len(sound) // FRAME_HOP)
+    n_frames, n_stretches, reach = 1 + len(sound) // frame_hop, -(-len(sound) // frame_hop), n_fft // 2 // frame_hop
     inside, into_first = np.empty(n_stretches, np.int64), np.zeros(n_stretches, np.int64)
     for stretch in range(n_stretches):
-        start = stretch * FRAME_HOP
+        start = stretch * frame_hop
         if stretch:
             into_first[stretch] = _changes(sound[start - 1:start + 1])
-        inside[stretch] = into_first[stretch] + _changes(sound[start:start + FRAME_HOP])
+        inside[stretch] = into_first[stretch] + _changes(sound[start:start + frame_hop])
     total = 0
     for frame in range(n_frames):
-        first = max(0, frame - N_FFT // 2 // FRAME_HOP)
-        total += inside[first:frame + N_FFT // 2 // FRAME_HOP].sum() - into_first[first]
+        first = max(0, frame - reach)
+        total += inside[first:frame + reach].sum() - into_first[first]
     return total
 
 
@@ -320,10 +324,9 @@ def _reduce(spectra, mel_bins, mel_weights, bands, magnitude, mel, centroid, rol
 
 
 @_exact
-def _finish(mel, centroid, rolloff, peak, valley, sound, bin_hz):
+def _finish(mel, centroid, rolloff, peak, valley, bin_hz, crossing_rate):
     """The mean mel spectrum of a window in dB, shape (128,), and its other features: means over all frames."""
     contrast_db = _mean_db(peak).mean() - _mean_db(valley).mean()
-    crossing_rate = _crossings(sound) / (len(centroid) * N_FFT)
     return _mean_db(mel), np.array([bin_hz * centroid.mean(), bin_hz * rolloff.mean(), contrast_db, crossing_rate])
 
 

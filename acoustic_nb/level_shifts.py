@@ -64,6 +64,7 @@ def shifted_features(windows, recordings, folder=None, *, gains_db=GAINS_DB):
     heard = [recording for recording in recordings if recording.name in set(windows.recording.tolist())]
     settings = {"window_s": float(windows.window_s), "hop_s": float(windows.hop_s), "n_mfcc": len(windows.feature_names) - 4,
                 "level": windows.level, "gains_db": gains_db, "names": [recording.name for recording in heard],
+                "starts_s": [recording.start_s for recording in heard],
                 "windows": list(zip(windows.recording.tolist(), windows.start_s.tolist(), strict=True))}
     arrays = stored(f"level_shifts_{entry_key(heard, settings, (*MADE_BY, 'level_shifts'))}",
                     lambda: _compute(windows, heard, gains_db), folder)

@@ -104,7 +104,7 @@ def mix(split, recordings, event, *, levels_db=LEVELS_DB, trials=20, sequence_le
                          "same recordings")
     places = _places(split, recordings, event, trials, np.random.default_rng(seed))
     blocks = {block: recording for recording, block, _ in places}
-    rms = {block: background(recording, block)[1] for block, recording in blocks.items()}
+    rms = {block: background(recording, block.start_s, block.end_s)[1] for block, recording in blocks.items()}
     table, rows, touched = [], [], []
     for recording, block, first in places:
         start_s = block.start_s + first / event.sample_rate

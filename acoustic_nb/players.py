@@ -92,9 +92,10 @@ def players(several):
 
 
 def _clock(start_s):
-    """Where a part begins in hours, minutes and seconds, beyond the first hour, for figures of long recordings show hours."""
+    """Where a part begins as a clock says it, beyond ten minutes, for figures of long recordings show minutes or hours."""
     minutes, seconds = divmod(int(start_s), 60)
-    return f" (from {minutes // 60}:{minutes % 60:02d}:{seconds:02d} h on)" if minutes >= 60 else ""
+    clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} h" if minutes >= 60 else f"{minutes}:{seconds:02d} min"
+    return f" (from {clock} on)" if minutes >= 10 else ""
 
 
 def _faded(samples, sample_rate):

@@ -75,8 +75,9 @@ def waveforms(overviews, axes=None):
     axes = _rows(len(overviews), axes, height=1.5, sharex=False)
     peak = max(max(-overview.low.min(), overview.high.max()) for overview in overviews)
     for ax, overview in zip(axes, overviews, strict=True):
-        time_s = overview.start_s + np.arange(len(overview.low)) * overview.column_s
-        ax.fill_between(time_s, overview.low, overview.high, color=COLOURS[overview.label], linewidth=0.3)
+        time_s = np.append(overview.start_s + np.arange(len(overview.low)) * overview.column_s, overview.end_s)
+        ax.fill_between(time_s, *(np.append(edge, edge[-1]) for edge in (overview.low, overview.high)), step="post",
+                        color=COLOURS[overview.label], linewidth=0.3)
         ax.set(ylabel="amplitude\n(1 = full scale)", ylim=(-1.05 * peak, 1.05 * peak))
         thinned = overview.column_s * overview.sample_rate > 1.5
         _of_recording(ax, overview, f"least and greatest sample of every {_span(overview.column_s)}" if thinned else "")

@@ -10,7 +10,20 @@ def progress_bar(*things, **settings):
     """A tqdm bar that shows itself after two seconds, and where nobody watches, in a log, a line's worth every ten."""
     from tqdm import tqdm
 
-    return tqdm(*things, delay=2, leave=False, mininterval=0.1 if sys.stderr.isatty() else 10, **settings)
+    watched = sys.stderr.isatty()
+    stream = sys.stderr if watched or "ipykernel" in sys.modules else _Lines()
+    return tqdm(*things, delay=2, leave=False, mininterval=0.1 if watched else 10, file=stream, **settings)
+
+
+class _Lines:
+    """stderr where it is a log: each state of a bar is a line of its own, and clearing it away is none."""
+
+    def write(self, text):
+        if text.strip():
+            print(text.strip(), file=sys.stderr)
+
+    def flush(self):
+        sys.stderr.flush()
 
 
 class JobProgress:

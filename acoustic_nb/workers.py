@@ -33,7 +33,7 @@ class Workers:
     """
 
     def __init__(self, run, count):
-        self.run, self.count, self.environment = run, count, _environment(count)
+        self.run, self.count, self.environment = run, count, kernel_environment(count)
         self.workers, self.news = [], queue.SimpleQueue()
 
     def __enter__(self):
@@ -162,7 +162,7 @@ def _end_with_children(process):
         process.kill()
 
 
-def _environment(workers):
+def kernel_environment(workers):
     """Environment of the workers and their kernels: each kernel gets its share of the cores."""
     share = str(max(1, cores() // workers))
     names = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB", "NUMEXPR")

@@ -608,3 +608,20 @@ def test_on_windows_a_file_that_is_being_read_is_replaced_a_little_later(tmp_pat
     assert_right(stored(named("a"), lambda: ARRAYS, tmp_path))
     assert len(refused) == 2
     assert_right(stored(named("a"), not_again, tmp_path))
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"hop_s": 0}, "hop_s must be a positive number of seconds, got 0"), ({"hop_s": float("nan")}, "hop_s must be a positive"),
+    ({"window_s": float("inf")}, "window_s must be a positive number of seconds, got inf")])
+def test_settings_that_do_not_fit_are_refused_before_anything_is_kept(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        cached_features([as_recording(noise())], tmp_path, **settings)
+    with pytest.raises(ValueError, match="needs at least one recording, got none"):
+        cached_features([], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_place_of_the_folder_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file: is a file, not a folder for the cache; name another one"):
+        entries(tmp_path / "file")

@@ -330,3 +330,34 @@ def test_of_several_machines_one_must_be_chosen(tmp_path):
     with pytest.raises(ValueError, match=r"holds 2 machines \(fan, pump\), and a detector learns one; set machine to one of them"):
         load_recordings(dataset=str(tmp_path))
     assert {each.machine for each in load_recordings(dataset=str(tmp_path), machine="pump")} == {"pump"}
+
+
+def test_the_bar_goes_on_from_channel_to_channel(tmp_path, monkeypatch):
+    monkeypatch.setattr("acoustic_nb.audio.BLOCK_FRAMES", 16000)
+    sounds = np.stack([noise(2.0, sample_rate=16000, seed=seed) for seed in range(2)], axis=1)
+    for name in ("fine", "broken"):
+        soundfile.write(tmp_path / f"{name}.wav", sounds + (name == "broken") * 0.01 * sounds[::-1], 16000)
+    places = []
+
+    class Bar:
+        def __init__(self, **settings):
+            self.n, self.total = 0, settings["total"]
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def set_postfix_str(self, name, refresh):
+            assert name in ("fine.wav", "broken.wav")
+
+        def update(self, count):
+            self.n += count
+            places.append(round(self.n / self.total, 2))
+
+    monkeypatch.setattr("acoustic_nb.datasets.progress_bar", Bar)
+    inputs = Inputs(normal=(str(tmp_path / "fine.wav"),), anomalous=(str(tmp_path / "broken.wav"),))
+    listen(find_entries(inputs), inputs, channel="all")
+    assert sorted(set(places)) == [0.12, 0.25, 0.38, 0.5, 0.62, 0.75, 0.88, 1.0]
+    assert places == sorted(places)

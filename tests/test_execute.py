@@ -385,6 +385,28 @@ def test_the_sensitivity_is_run_where_it_is_asked_for():
     assert list(parameters.choose_jobs(notebooks, ["svm"], sensitivity=True)) == ["svm", "comparison", "sensitivity"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("gone")])
+def test_what_ends_while_files_are_identified_leaves_nothing(tmp_path, monkeypatch, capsys, error):
+    def end(recordings):
+        raise error
+
+    write_notebook(tmp_path / "notebooks", "01_good.ipynb", "pass")
+
+    monkeypatch.setattr("acoustic_nb.execute._inputs", end)
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        execute.start_run(tmp_path / "runs", notebooks=tmp_path / "notebooks", **STUBS)
+    assert not list((tmp_path / "runs").glob("*"))
+    assert capsys.readouterr().err == ("interrupted; no run was started\n" if error is KeyboardInterrupt else "")
+
+
+@pytest.mark.parametrize(("name", "value"), [("ACOUSTIC_NB_CACHE", "here"), ("ACOUSTIC_NB_CACHE_MB", "-1")])
+def test_a_cache_that_is_none_is_said_before_anything_is_heard(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("acoustic_nb.datasets.listen", lambda *a, **k: pytest.fail("listened"))
+    with pytest.raises(ValueError, match=f"{name} = {value}"):
+        execute.load_inputs(Inputs(), {})
+
+
 def bad_load(*arguments):
     raise ValueError("too short")
 

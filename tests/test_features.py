@@ -19,7 +19,7 @@ from acoustic_nb.features import (
     join,
     window_table,
 )
-from acoustic_nb.framing import window_starts
+from acoustic_nb.framing import contrast_bands, window_starts
 from acoustic_nb.stretches import Event
 
 
@@ -124,6 +124,12 @@ def test_a_recording_shorter_than_one_window_is_one_row_of_what_there_is(n_sampl
 def test_short_and_long_recordings_stand_in_one_table():
     table = extract_features([as_recording(noise()[:5000], name="short"), as_recording(noise(), name="long")])
     assert table.recording.tolist() == ["short"] + ["long"] * 5
+
+
+def test_too_high_a_rate_is_refused():
+    with pytest.raises(ValueError, match="500000 Hz is too high, at most 400000 Hz can be used; choose a lower one"):
+        extract_features([as_recording(noise(), sample_rate=500_000)])
+    assert contrast_bands(400_000) == 6
 
 
 def test_too_low_a_rate_is_refused():

@@ -59,10 +59,10 @@ def test_equals_librosa_on_every_window_of_real_recordings(path):
 def test_frames_are_librosas():
     sound = noise(0.5)
     frames = np.empty((1 + len(sound) // 512, 2048))
-    kernel._fill_frames(sound, of_rate(22050).hann, 0, frames)
+    kernel._fill_frames(sound, of_rate(22050).hann, 0, 512, frames)
     np.testing.assert_allclose(np.fft.rfft(frames).T, librosa.stft(sound), rtol=1e-4, atol=1e-5)
     later = np.empty((3, 2048))
-    kernel._fill_frames(sound, of_rate(22050).hann, 5, later)
+    kernel._fill_frames(sound, of_rate(22050).hann, 5, 512, later)
     np.testing.assert_array_equal(later, frames[5:8])
 
 
@@ -119,11 +119,20 @@ def test_rolloff_is_the_first_bin_that_reaches_the_share():
 def test_crossings_by_hand_and_as_librosa_counts_them():
     sound = sine(441, duration_s=1.0)
     n_frames = 1 + 22050 // 512
-    assert kernel._crossings(sound) / n_frames / 2048 == pytest.approx(librosa.feature.zero_crossing_rate(sound).mean(), abs=1e-12)
+    expected = librosa.feature.zero_crossing_rate(sound).mean()
+    assert kernel._crossings(sound, 2048, 512) / n_frames / 2048 == pytest.approx(expected, abs=1e-12)
     rest = np.zeros(2048, np.float32)
-    assert kernel._crossings(rest) == 0
+    assert kernel._crossings(rest, 2048, 512) == 0
     rest[1000:1002] = -1, -1e-11  # down and, at all but zero, up again: both in the four frames that hold samples 999 to 1001
-    assert kernel._crossings(rest) == 2 * 4
+    assert kernel._crossings(rest, 2048, 512) == 2 * 4
+
+
+def test_compiled_code_knows_nothing_of_other_files():
+    # numba would keep its machine code when they change
+    compiled = [value for value in vars(kernel).values() if hasattr(value, "py_func")]
+    assert len(compiled) > 10
+    for function in compiled:
+        assert not {"N_FFT", "FRAME_HOP", "N_BINS", "CONTRAST_FMIN_HZ"} & set(function.py_func.__code__.co_names)
 
 
 def test_a_frame_hardly_short_of_a_bin_is_not_one_bin_off():

@@ -148,6 +148,19 @@ def test_what_differs_is_another_entry(tmp_path):
             assert found.level == windows.level
 
 
+def test_equal_sound_at_another_place_in_its_file_is_not_confused(tmp_path):
+    sound = np.concatenate([noise(3.0, amplitude=0.01), noise(5.0)])
+    windows = {}
+    for start_s in (0.0, 3.0):  # the windows from 4 s on are other windows of the sound
+        recording = as_recording(sound, start_s=start_s)
+        table = extract_features([recording])
+        rows = np.flatnonzero((table.start_s >= 4) & (table.start_s < 5))
+        windows[start_s] = table.take(rows)
+        shifted = shifted_features(windows[start_s], [recording], tmp_path)
+        np.testing.assert_array_equal(shifted[6.0].values, amplified(windows[start_s], [recording], 6.0).values)
+    assert windows[0.0].start_s.tolist() == windows[3.0].start_s.tolist()
+
+
 def test_other_code_is_another_entry(tmp_path, monkeypatch):
     recordings = [as_recording(noise(1.0))]
     table = extract_features(recordings)

@@ -4,6 +4,7 @@ And the same answers as plain Keras: compiled training is compared with loops th
 """
 
 import gc
+import logging
 from types import SimpleNamespace
 
 import numpy as np
@@ -435,3 +436,14 @@ def test_one_minus_d_keeps_the_ranking_where_d_is_sure():
     scores = detector.score(gaussian_windows(20).with_values(sure), "discriminator")
     assert scores.min() < 1e-8
     assert (np.diff(scores) < 0).all()
+
+
+def test_many_fits_in_one_notebook_make_no_noise(caplog):
+    tensorflow = logging.getLogger("tensorflow")
+    tensorflow.addHandler(caplog.handler)
+    try:
+        for seed in range(7):  # from the sixth on TensorFlow would warn of compiling again and again
+            GANDetector(epochs=1, seed=seed).fit(gaussian_windows(5)).score(gaussian_windows(5))
+    finally:
+        tensorflow.removeHandler(caplog.handler)
+    assert not caplog.records

@@ -115,10 +115,12 @@ def test_times_are_those_of_the_file_where_only_a_part_of_it_is_used(tmp_path):
         player(part, start_s=7.0, gain=1.0, title="x")
 
 
-def test_beyond_the_first_hour_the_clock_is_told():
+def test_beyond_ten_minutes_the_clock_is_told():
     day = in_memory(np.full(864000, 0.1, np.float32), name="day", label=0, sample_rate=10)
     for start_s, said in ((80000, "80000.0 s to 80001.0 s (from 22:13:20 h on) of day"),
-                          (3600, "3600.0 s to 3601.0 s (from 1:00:00 h on) of day"), (3599, "3599.0 s to 3600.0 s of day")):
+                          (3600, "3600.0 s to 3601.0 s (from 1:00:00 h on) of day"),
+                          (3599, "3599.0 s to 3600.0 s (from 59:59 min on) of day"),
+                          (599, "599.0 s to 600.0 s of day")):
         assert said in player(day, start_s=start_s, duration_s=1, gain=1.0, title="x").data
 
 

@@ -76,10 +76,11 @@ def test_one_colour_scale_for_all_spectrograms():
     assert [ax.images[0].get_clim() for ax in axes] == [(-100, -20)] * 2
 
 
-def test_a_click_of_one_sample_in_a_day_is_seen():
+@pytest.mark.parametrize("column", [0, 617, 999])
+def test_a_click_of_one_sample_in_a_day_is_seen(column):
     low, high = np.full(1000, -0.1, np.float32), np.full(1000, 0.1, np.float32)
     clicked = high.copy()
-    clicked[617] = 0.9
+    clicked[column] = 0.9
     shown = [drawn(plots.waveforms([overview(end_s=86400.0, column_s=86.4, low=low, high=each), overview(high=np.full(5, 0.9))]))
              for each in (high, clicked)]
     different = (shown[0] != shown[1]).any(axis=2)

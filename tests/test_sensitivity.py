@@ -9,7 +9,7 @@ import pytest
 from sounds import as_recording, noise, sine
 
 from acoustic_nb.detectors import detector_class
-from acoustic_nb.event_sounds import EventSound, find_event
+from acoustic_nb.event_sounds import EventSound, _around_peak, background, find_event
 from acoustic_nb.features import extract_features
 from acoustic_nb.judging import make_judge
 from acoustic_nb.mixtures import LEVELS_DB, mix, mixture_to_hear
@@ -342,6 +342,23 @@ def test_without_labels_the_highest_peak_that_tests_is_a_guess():
     event = find_event(*with_anomalous(samples))
     assert (event.start_s, event.end_s) == pytest.approx((29.75, 30.25), abs=0.002)
     assert "a guess, since no event is labelled" in event.sentence
+
+
+def test_hours_are_looked_through_in_pieces(monkeypatch):
+    rng = np.random.default_rng(0)
+    sound = (0.2 + 0.1 * rng.standard_normal(5 * 8000)).astype(np.float32)
+    sound[31_234] = 1.3
+    recording = as_recording(sound, sample_rate=8000, start_s=2.0)
+    read, part = [], type(recording).part
+    monkeypatch.setattr(type(recording), "part", lambda self, start_s, duration_s: read.append(duration_s)
+                        or part(self, start_s, duration_s))
+    monkeypatch.setattr("acoustic_nb.event_sounds.READ_S", 0.3)
+    within = sound[8000:36_800].astype(float)
+    assert background(recording, 3.0, 6.6) == pytest.approx((within.mean(), within.std()), rel=1e-9)
+    begin_s, end_s, peak = _around_peak(recording, 3.0, 6.6, 0.5)
+    assert (begin_s, end_s) == pytest.approx((2 + 31_234 / 8000 - 0.25, 2 + 31_234 / 8000 + 0.25))
+    assert peak == pytest.approx((1.3 - within.mean()) / within.std(), rel=1e-6)
+    assert max(read) <= 0.3
 
 
 def test_short_clips_are_events_as_a_whole_and_peaks_count_relative_to_their_clip():

@@ -24,7 +24,8 @@ ALLOWED = {
     "datasets": {"audio", "catalogue", "framing", "inputs", "labels", "landmarks", "progress", "stretches", "synth", "units"},
     # windows and what they are for
     "framing": set(), "kernel": {"framing"}, "features": {"framing", "kernel", "stretches"},
-    "cache": {"progress"}, "feature_cache": {"cache", "features", "progress"}, "splits": {"audio", "features", "framing"},
+    "cache": {"progress"}, "feature_cache": {"cache", "features", "framing", "progress"},
+    "splits": {"audio", "features", "framing"},
     "parts": {"audio"}, "units": {"audio", "framing", "parts", "splits", "stretches"},
     # scores and what they are worth
     "thresholds": set(), "evaluation": set(), "clips": set(), "sections": {"evaluation"}, "events": {"stretches"},
@@ -44,7 +45,7 @@ ALLOWED = {
     # runs
     "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},
     "worker": {"parameters", "report", "runs"}, "workers": {"machine"},
-    "execute": {"catalogue", "clips", "datasets", "event_sounds", "feature_cache", "features", "index_page", "inputs",
+    "execute": {"cache", "catalogue", "clips", "datasets", "event_sounds", "feature_cache", "features", "index_page", "inputs",
                 "level_shifts", "machine", "mixtures", "overviews", "parameters", "progress", "runs", "seeds", "thresholds",
                 "units", "workers"},
     "machines": {"execute", "pages", "runs", "sections"},

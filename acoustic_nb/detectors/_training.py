@@ -28,6 +28,7 @@ def _import_quietly():
     finally:
         if collecting:
             gc.enable()
+    tensorflow.get_logger().setLevel("ERROR")  # else it wonders in the report that every fit compiles a network of its own
     return keras, tensorflow
 
 

@@ -1,5 +1,7 @@
 """Generative adversarial network: a discriminator that told normal windows from invented ones looks at new windows."""
 
+from itertools import islice
+
 import numpy as np
 from scipy.special import expit
 
@@ -107,9 +109,9 @@ class GANDetector:
         train = pair.compiled_steps(values)
         random = np.random.default_rng([self.seed, 1])  # not the stream that shuffles the windows
         history, steps = {"discriminator_loss": [], "generator_loss": []}, 0
-        orders = list(shuffled_epochs(self, len(values)))
+        orders = shuffled_epochs(self, len(values))
         at_once = max(1, STEPS_AT_ONCE // n_batches(len(values), self.batch_size))
-        for some in (orders[first:first + at_once] for first in range(0, len(orders), at_once)):
+        while some := list(islice(orders, at_once)):
             noise = [random.standard_normal((2, len(order), self.latent_dim), dtype=np.float32) for order in some]
             sizes = [np.diff(np.r_[0:len(order):self.batch_size, len(order)]) for order in some]  # of the batches
             losses = train(np.concatenate(some), np.concatenate(noise, axis=1), np.concatenate(sizes)).numpy()
