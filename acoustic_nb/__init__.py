@@ -25,6 +25,7 @@ _HOME = {
     "load_results": "comparison", "missing_detectors": "comparison", "summary_table": "comparison",
     "section_summary": "comparison", "section_means": "comparison", "sound_of": "comparison", "unit_summary": "comparison",
     "compared_pairs": "comparison", "level_responses": "comparison", "amounts": "comparison", "agreement": "comparison",
+    "recorder_differences": "comparison",
     "metrics_table": "tables", "ranking_table": "tables", "alarm_table": "tables", "control_table": "tables",
     "level_table": "tables", "pair_table": "tables",
     "reach_verdict": "verdict", "conclusions": "concluding",

@@ -165,7 +165,8 @@ class Recording:
                  "channel": self.channel}
         about = {name: getattr(self, name) for name in ("group", "split", "machine", "section", "domain") if getattr(self, name)}
         events = {} if self.events is None else {"events": [(event.start_s, event.end_s) for event in self.events]}
-        return {**facts, **about, **events}
+        heard = {"bandwidth_hz": self.audit["bandwidth_hz"]} if self.audit else {}
+        return {**facts, **about, **events, **heard}
 
 
 def in_memory(samples, *, name, label, sample_rate, path="demo", **more):

@@ -126,25 +126,36 @@ def audit_warnings(recordings):
     for about in kinds.values():
         names = ", ".join(name for name, _ in about[:FEW]) + (f" and {len(about) - FEW} more" if len(about) > FEW else "")
         lines.append(f"warning, {len(about)} of {len(recordings)} recordings: {about[0][1]} ({names})")
-    lines += _confounds(recordings)
+    lines += [f"warning, the labels differ: {difference}; record both alike, or a detector may find that instead of the machine"
+              for difference in label_differences([recording.facts() for recording in recordings])]
     return "\n".join(lines) or "no warning"
 
 
-def _confounds(recordings):
-    """How the two labels differ in what the recorder did: any detector would find that instead of the machine."""
-    by_label = [[each for each in recordings if each.label == label] for label in (0, 1)]
-    if not all(by_label):
-        return
-    rates = [sorted({each.native_sample_rate for each in own}) for own in by_label]
+def label_differences(facts):
+    """How the two labels differ in what the recorder did: any detector would find that instead of the machine.
+
+    Parameters
+    ----------
+    facts : list of dict
+        From ``Recording.facts``.
+
+    Returns
+    -------
+    list of str
+        Parts of a sentence; empty where nothing is known to differ.
+    """
+    by_label = [[about for about in facts if about["label"] == label] for label in LABEL_NAMES]
+    if not all(by_label) or not all("bandwidth_hz" in about for about in facts):
+        return []
+    found, rates = [], [sorted({about["native_sample_rate"] for about in own}) for own in by_label]
     if not set(rates[0]) & set(rates[1]):
-        yield (f"warning, the labels differ: normal files have {_listed(rates[0])} Hz, anomalous ones {_listed(rates[1])} Hz; "
-               "record both alike, or a detector finds the recorder")
-    bands = [[min(each.audit["bandwidth_hz"], min(map(min, rates)) / 2) / 1000 for each in own] for own in by_label]
+        found.append(f"normal files have {_listed(rates[0])} Hz, anomalous ones {_listed(rates[1])} Hz")
+    bands = [[min(about["bandwidth_hz"], min(map(min, rates)) / 2) / 1000 for about in own] for own in by_label]
     low, high = sorted(bands, key=min)
     if max(low) < 0.9 * min(high):
-        which = "normal" if low is bands[0] else "anomalous"
-        yield (f"warning, the labels differ: sound in {which} files ends at {max(low):.1f} kHz or below, in all others it reaches "
-               f"{min(high):.1f} kHz; a detector finds that instead of the machine")
+        which = LABEL_NAMES[bands.index(low)]
+        found.append(f"sound in {which} files ends at {max(low):.1f} kHz or below, in all others it reaches {min(high):.1f} kHz")
+    return found
 
 
 def _listed(numbers):

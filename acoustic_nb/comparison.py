@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from acoustic_nb.catalogue import label_differences
 from acoustic_nb.detectors import DETECTORS
 from acoustic_nb.detectors.base import NotEnoughData
 from acoustic_nb.intervals import auc_interval
@@ -150,6 +151,11 @@ def amounts(results):
         found[label] = {"s": sum(about["duration_s"] for about in own), "units": len(names),
                         "unit": "group" if grouped else "recording", "tested": 1.0 if given else shares["test"]}
     return found
+
+
+def recorder_differences(results):
+    """How the files of the two labels of a run differ, whatever the machine did: see ``catalogue.label_differences``."""
+    return label_differences(next(iter(results.values()))["recordings"])
 
 
 def section_summary(results):

@@ -6,7 +6,7 @@ from acoustic_nb.intervals import MIN_EFFECTIVE_SIZE
 SIGNIFICANT = 0.05
 
 
-def reach_verdict(summary, pairs, amounts):
+def reach_verdict(summary, pairs, amounts, differences=()):
     """What a run says, from its numbers alone.
 
     A detector *has evidence* where it was judged on at least 8 independent windows, or recordings, of each class, the interval
@@ -23,6 +23,8 @@ def reach_verdict(summary, pairs, amounts):
         From ``comparison.compared_pairs``.
     amounts : dict
         From ``comparison.amounts``: how much sound there is.
+    differences : sequence of str
+        From ``comparison.recorder_differences``: what may be found instead of the machine.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def reach_verdict(summary, pairs, amounts):
     elif beyond_level.empty:
         kind, plain, figures = "explained_by_level", *wording.explained_by_level(evidence.iloc[0], amounts)
     else:
-        kind, plain, figures = "separates", *wording.separates(beyond_level, summary, pairs, amounts)
+        kind, plain, figures = "separates", *wording.separates(beyond_level, summary, pairs, amounts, differences)
     return {"kind": kind, "text": " ".join([*plain, "In figures: " + "; ".join(figures) + "."])}
 
 

@@ -56,7 +56,7 @@ def explained_by_level(best, amounts):
             [f"{best.title} reaches {figures_of(best)}", *_controls(best)])
 
 
-def separates(beyond_level, summary, pairs, amounts):
+def separates(beyond_level, summary, pairs, amounts, differences=()):
     """The same of a run in which the rows ``beyond_level`` have evidence that loudness does not explain."""
     best = beyond_level.iloc[0]
     sure = best.roc_auc_low > max(0.75, best.identity_high)
@@ -64,7 +64,8 @@ def separates(beyond_level, summary, pairs, amounts):
     above = ("The features were blind to level, and it does so" if best.level == "removed" else
              "It does so better than loudness alone, and")
     plain = [f"{best.title} tells normal from anomalous here, {how}.",
-             f"{above} better than it tells normal sound from other normal sound.", _at_threshold(best), _other_controls(best)]
+             f"{above} better than it tells normal sound from other normal sound.", _at_threshold(best),
+             _other_controls(best, differences)]
     figures = [f"it reaches {figures_of(best)}", *_controls(best)]
     if best.supervised:
         fair = "; no detector that learns from normal sound alone shows it with certainty"
@@ -104,9 +105,11 @@ def _at_threshold(row):
     return said + "."
 
 
-def _other_controls(best):
+def _other_controls(best, differences):
     """Which of the other controls that there are speak against the best detector, though it has evidence."""
     checked = {
+        "rate and band of the files": differences and (
+            f"{', and '.join(differences)}, so it may have found the recorder instead of the machine"),
         "the identity control at the lower end of its interval": best.roc_auc_low <= best.identity_high and (
             "its interval does not lie above how well it tells normal sound from other normal sound"),
         "false alarms": best.false_alarm_rate_low > best.true_rate_high and (

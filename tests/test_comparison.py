@@ -17,6 +17,7 @@ from acoustic_nb.comparison import (
     level_responses,
     load_results,
     missing_detectors,
+    recorder_differences,
     section_summary,
     summary_table,
     unit_summary,
@@ -154,6 +155,16 @@ def test_channels_and_parts_of_one_file_are_one_recording_and_groups_are_counted
          calibration={**CALIBRATION, "judged_by": "recording"})
     found = amounts(load_results(run))
     assert found["normal"] == {"s": 6.0, "units": 2, "unit": "group", "tested": 0.3} and found["anomalous"]["units"] == 1
+
+
+def test_files_that_differ_by_the_recorder_are_told(tmp_path):
+    run = open_run(tmp_path)
+    facts = [{"label": label, "native_sample_rate": rate, "bandwidth_hz": rate / 2, "path": f"/{label}.wav"}
+             for label, rate in (("normal", 44100), ("anomalous", 96000))]
+    keep(run, "gmm", recordings=facts)
+    assert recorder_differences(load_results(run)) == ["normal files have 44100 Hz, anomalous ones 96000 Hz"]
+    keep(run, "gmm", recordings=[facts[0], {**facts[0], "label": "anomalous"}])
+    assert recorder_differences(load_results(run)) == []
 
 
 def test_the_interval_of_the_auc_is_the_one_that_was_kept_for_it(tmp_path):

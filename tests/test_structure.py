@@ -39,7 +39,7 @@ ALLOWED = {
     "sensitivity": {"mixtures", "stretches"}, "refits": {"detectors", "progress", "rotations"},
     # for people
     "overviews": {"cache", "progress"}, "plots": {"audio"}, "trust_plots": {"plots"}, "players": {"cache"}, "tables": set(),
-    "comparison": {"detectors", "intervals", "paired", "splits"},
+    "comparison": {"catalogue", "detectors", "intervals", "paired", "splits"},
     "advice": {"intervals"}, "wording": {"advice", "intervals"}, "verdict": {"intervals", "wording"},
     "concluding": {"intervals", "verdict", "wording"},
     # runs

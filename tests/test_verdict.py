@@ -66,13 +66,21 @@ def test_what_separates_and_how_surely():
     assert verdict_of(row())["text"].startswith(
         "X tells normal from anomalous here, clearly. It does so better than loudness alone, and better than it tells normal sound "
         "from other normal sound. At its threshold it flags 70% of the anomalous windows and 5% of the normal ones. Of the other "
-        "controls, the identity control at the lower end of its interval, false alarms, the first MFCC and another gain, none "
-        "speaks against it. ")
+        "controls, rate and band of the files, the identity control at the lower end of its interval, false alarms, the first MFCC "
+        "and another gain, none speaks against it. ")
     assert "here, better than chance, though how much better is uncertain." in verdict_of(row(roc_auc_low=0.74))["text"]
     assert "how much better is uncertain" in verdict_of(row(identity_high=0.8))["text"]  # its interval reaches down to that
     assert "The features were blind to level, and it does so better than it" in verdict_of(row(level="removed"))["text"]
     assert "normal ones, a false event every 60 s." in verdict_of(row(false_events=2, false_events_per_hour=60.0))["text"]
     assert "normal ones, a false event every 10 minutes." in verdict_of(row(false_events=1, false_events_per_hour=6.0))["text"]
+
+
+def test_what_the_recorder_did_differently_speaks_against_it():
+    summary, pairs = pd.DataFrame([row()]), pd.DataFrame(columns=list(pair()))
+    text = reach_verdict(summary, pairs, TWO_RECORDINGS, ["normal files have 44100 Hz, anomalous ones 96000 Hz"])["text"]
+    assert ("Against it speaks that normal files have 44100 Hz, anomalous ones 96000 Hz, so it may have found the recorder "
+            "instead of the machine.") in text
+    assert "speaks against it" not in text
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
