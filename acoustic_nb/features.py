@@ -236,7 +236,7 @@ def load_kernel(sample_rate, n_mfcc):
     from acoustic_nb.kernel import Kernel
 
     kernel = Kernel(sample_rate, n_mfcc=n_mfcc, n_bands=contrast_bands(sample_rate))
-    kernel.means([np.zeros(N_FFT)])
+    _table(kernel, "kept", [np.zeros(N_FFT, np.float32)])
     return kernel
 
 

@@ -77,7 +77,7 @@ def waveforms(overviews, axes=None):
     for ax, overview in zip(axes, overviews, strict=True):
         time_s = np.append(overview.start_s + np.arange(len(overview.low)) * overview.column_s, overview.end_s)
         ax.fill_between(time_s, *(np.append(edge, edge[-1]) for edge in (overview.low, overview.high)), step="post",
-                        color=COLOURS[overview.label], linewidth=0.3)
+                        color=COLOURS[overview.label], linewidth=0.3, zorder=3)  # over the frame, which would hide the last column
         ax.set(ylabel="amplitude\n(1 = full scale)", ylim=(-1.05 * peak, 1.05 * peak))
         thinned = overview.column_s * overview.sample_rate > 1.5
         _of_recording(ax, overview, f"least and greatest sample of every {_span(overview.column_s)}" if thinned else "")

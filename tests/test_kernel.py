@@ -116,6 +116,18 @@ def test_rolloff_is_the_first_bin_that_reaches_the_share():
     assert rolloff.tolist() == [7, 20, 0]
 
 
+def test_rolloff_sums_are_rounded_as_librosas():
+    # nearly 85 % in the first bin, the rest in the last: which of the faint bins between them reaches 85 % is a matter of rounding
+    magnitude = np.random.default_rng(0).uniform(0, 2e-6, (30, 1025)).astype(np.float32)
+    magnitude[:, 0], magnitude[:, -1] = 0.85, 0.15
+    rolloff = np.empty(30)
+    kernel._rolloff_bins(magnitude, rolloff)
+    expected = librosa.feature.spectral_rolloff(S=magnitude.T, sr=2048)[0]  # bins of 1 Hz
+    exact = [np.searchsorted(np.cumsum(row, dtype=float), 0.85 * row.sum(dtype=float)) for row in magnitude]
+    assert (expected != exact).any()
+    np.testing.assert_array_equal(rolloff, expected)
+
+
 def test_crossings_by_hand_and_as_librosa_counts_them():
     sound = sine(441, duration_s=1.0)
     n_frames = 1 + 22050 // 512
