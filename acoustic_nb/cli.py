@@ -214,12 +214,12 @@ def _list(arguments):
     if not runs:
         print(f"no runs in {_runs_dir(arguments)}; `acoustic-nb run` makes one")
     for run in runs:
-        from acoustic_nb.execute import is_running
+        from acoustic_nb.runners import is_running
 
         manifest, statuses = run.read_manifest(), run.statuses()
         ok = sum(status["status"] == "ok" for status in statuses.values())
         skipped = sum(status["status"] == "skipped" for status in statuses.values())
-        state = "  running" if is_running(run) else ""
+        state = "  running" if is_running(run.folder) else ""
         inside = run.folder.parent.absolute() != _runs_dir(arguments).absolute()
         name = f"{run.folder.parent.name}/{run.folder.name}" if inside else run.folder.name
         more = f", {skipped} skipped" if skipped else ""
@@ -229,13 +229,13 @@ def _list(arguments):
 
 
 def _remove(arguments):
-    from acoustic_nb.execute import is_running
+    from acoustic_nb.runners import is_running
 
     beside = next((path for path in (Path(arguments.run), _runs_dir(arguments) / arguments.run)
                    if (path / "overview.json").is_file()), None)  # several machines: a folder of runs
     runs = _runs(beside) if beside else [_find_run(arguments.run, arguments)]
     folder = beside.absolute() if beside else runs[0].folder
-    if any(is_running(run) for run in runs):
+    if any(is_running(run.folder) for run in runs):
         raise ValueError(f"{folder}: is running; wait for it, or end it first")
     if not arguments.yes:
         if not sys.stdin.isatty():

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from acoustic_nb.execute import load_inputs, start_run
+from acoustic_nb.execute import start_run
+from acoustic_nb.loading import load_inputs
 from acoustic_nb.pages import environment, name_and_date, write_page
 from acoustic_nb.runs import Run, make_dated_folder
 from acoustic_nb.sections import overview_means

@@ -1,8 +1,9 @@
 """A worker: a process that runs notebooks with papermill, one after another, renders their reports and writes their status.
 
-The process that started it, the runner (``workers.py``), holds the other ends of two pipes: tasks come in through one, a line
-goes out through the other when a job has its status. When the first closes, whatever the reason, the worker ends its kernel
-and itself. Each job has a kernel and a folder of its own, so that nothing passes from one to the next.
+The process that started it (``workers.py``) holds the other ends of two pipes: tasks come in through one, a line goes out through
+the other when a task is done. Beside notebooks there is one other kind of task, the features that the notebooks of a run share.
+When the first pipe closes, whatever the reason, the worker ends its kernel and itself. Each job has a kernel and a folder of its
+own, so that nothing passes from one to the next.
 """
 
 import json
@@ -25,7 +26,7 @@ SKIPPED_BY = "NotEnoughData"
 SAVE_S = 5.0
 
 
-def _serve(run, scratch):
+def _serve(scratch):
     """Do the jobs that come in."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a kernel prints past its notebook goes to the log
@@ -37,9 +38,12 @@ def _serve(run, scratch):
 
     while True:
         task = tasks.get()
+        if "share" in task:
+            print(_share(task), file=answers, flush=True)
+            continue
         folder = scratch / task["job"]
         folder.mkdir()
-        _work(run, task, folder)
+        _work(Run(Path(task["run"])), task, folder)
         shutil.rmtree(folder, ignore_errors=True)
         print(file=answers, flush=True)
 
@@ -56,6 +60,19 @@ def _receive(tasks, scratch):
                 child.kill()
         shutil.rmtree(scratch, ignore_errors=True)
         os._exit(1)
+
+
+def _share(task):
+    """Compute the features of a run; what went wrong as a line, empty where nothing did."""
+    from acoustic_nb.inputs import Inputs
+    from acoustic_nb.loading import share_from_catalogue
+
+    inputs = Inputs(**{name: tuple(value) if isinstance(value, list) else value for name, value in task["inputs"].items()})
+    try:
+        share_from_catalogue(inputs, task["share"])
+    except Exception as problem:  # whatever it is, it is told, and the notebooks will run into it themselves
+        return _line(type(problem).__name__, problem)
+    return ""
 
 
 def _work(run, task, folder):
@@ -75,7 +92,15 @@ def _work(run, task, folder):
         except Exception as problem:  # any failure of the report is the job's failure, and recorded
             status = "failed" if status == "ok" else status
             error = error or f"the report could not be rendered: {_line(type(problem).__name__, problem)}"
-    run.write_status(task["job"], status, error=error, seconds=round(time.monotonic() - begun, 2))
+    status = {"status": status, "error": error, "seconds": round(time.monotonic() - begun, 2), **task.get("about", {})}
+    try:
+        run.write_status(task["job"], **status)
+    except OSError as problem:  # no room even for this: the job makes some
+        for path in (executed, run.folder / "reports" / f"{notebook.stem}.html"):
+            path.unlink(missing_ok=True)
+        run.forget(task["job"])
+        status["error"] = status["error"] or f"its results could not be kept: {_line(type(problem).__name__, problem)}"
+        run.write_status(task["job"], **{**status, "status": "failed"})
 
 
 def _execute_notebook(notebook, executed, task, folder, *, windows=os.name == "nt"):
@@ -157,4 +182,4 @@ def _line(kind, message):
 
 
 if __name__ == "__main__":
-    _serve(Run(Path(sys.argv[1])), Path(sys.argv[2]))
+    _serve(Path(sys.argv[1]))

@@ -1,8 +1,8 @@
-"""Workers: the processes that do the jobs of a run, each one job after another (``worker.py``).
+"""Workers: the processes that do jobs, each one job after another (``worker.py``).
 
 They are started before there is a job, so that they load what they need while the runner still computes features. Runner and
-worker speak in lines: a task goes to the worker's stdin, and an empty line comes back when the job has its status. A worker
-that sees its stdin closed ends its kernel and itself; a worker that is gone takes its job with it, and nothing else.
+worker speak in lines: a task goes to the worker's stdin, and a line comes back when it is done: empty where the job has its
+status. A worker that sees its stdin closed ends its kernel and itself; a worker that is gone takes its job with it and nothing else.
 """
 
 import json
@@ -14,26 +14,33 @@ import sys
 import tempfile
 import threading
 import time
+from collections import namedtuple
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from acoustic_nb.machine import cores
+from acoustic_nb.runs import Run
+
+Ended = namedtuple("Ended", "job trouble seconds")  # trouble: None, or why the job has no status
 
 
 class Workers:
-    """The workers of a run, ended with the ``with`` block.
+    """Workers, ended with the ``with`` block.
 
     Parameters
     ----------
-    run : Run
     count : int
-        Jobs at once; each gets its share of the cores.
+        Jobs at once.
+    threads : int, optional
+        Of each kernel; its share of the cores by default.
+    title : str
+        Whom they work for, to be seen in a list of processes.
     """
 
-    def __init__(self, run, count):
-        self.run, self.count, self.environment = run, count, kernel_environment(count)
+    def __init__(self, count, *, threads=None, title=""):
+        self.count, self.title, self.environment = count, title, kernel_environment(threads or max(1, cores() // count))
         self.workers, self.news = [], queue.SimpleQueue()
 
     def __enter__(self):
@@ -50,38 +57,41 @@ class Workers:
 
     def busy(self):
         """How many jobs are under way."""
-        return sum(worker.job is not None for worker in self.workers)
+        return sum(worker.task is not None for worker in self.workers)
 
-    def give(self, job, **task):
-        """Have a job done whose status is ``running``; fewer than ``count`` may be under way."""
-        for worker in [worker for worker in self.workers if worker.job is None]:
+    def give(self, run, job, **task):
+        """Have a job done whose status is ``running``; fewer than ``count`` may be under way.
+
+        ``task`` is ``notebook``, ``parameters``, ``timeout_s`` and, if wanted, ``about``, what else its status is to say; or, for
+        no notebook but the features of a run, ``share``, the settings, and ``inputs``, a dict.
+        """
+        for worker in [worker for worker in self.workers if worker.task is None]:
             if worker.process.poll() is not None:  # killed while it had nothing to do
                 self._end(worker)
-        worker = next((worker for worker in self.workers if worker.job is None), None) or self._start()
-        worker.give(job, task)
+        worker = next((worker for worker in self.workers if worker.task is None), None) or self._start()
+        worker.give({"run": str(run.folder), "job": job, **task})
 
     def wait(self, timeout_s):
-        """The name of a job that has ended, as soon as one has; None where none does within the time.
+        """The first job that has ended, as ``Ended(job, trouble, seconds)``; None where none does within the time.
 
-        A job that was left without a status is written down as dead.
+        ``trouble`` says in a line why a job was left without a status.
         """
         try:
-            worker, answered = self.news.get(timeout=timeout_s)
+            worker, answer = self.news.get(timeout=timeout_s)
         except queue.Empty:
             return None
-        job, worker.job = worker.job, None
-        if job is None:
+        task, worker.task = worker.task, None
+        if task is None:
             return None
-        left = self.run.statuses()[job]["status"] == "running"
-        if left or not answered:
+        trouble, seconds = answer, round(time.monotonic() - worker.begun, 2)
+        left = "notebook" in task and Run(Path(task["run"])).statuses()[task["job"]]["status"] == "running"
+        if left or answer is None:
             words = worker.last_words()
             self._end(worker)
-            if left:
-                code = worker.process.returncode
-                how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
-                self.run.write_status(job, "dead", error=f"the job's process {how}{words and ': ' + words}",
-                                      seconds=round(time.monotonic() - worker.begun, 2))
-        return job
+            code = worker.process.returncode
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+            trouble = f"the job's process {how}{words and ': ' + words}" if left or "share" in task else None
+        return Ended(task["job"], trouble or None, seconds)
 
     def stop(self):
         """End all workers and their kernels now."""
@@ -91,7 +101,7 @@ class Workers:
             self._end(self.workers[-1])
 
     def _start(self):
-        self.workers.append(_Worker(self.run.folder, self.environment, self.news))
+        self.workers.append(_Worker(self.title, self.environment, self.news))
         return self.workers[-1]
 
     def _end(self, worker):
@@ -102,17 +112,17 @@ class Workers:
 class _Worker:
     """One process, what it does, and the short folder for its log and its kernels' sockets."""
 
-    def __init__(self, run_folder, environment, news):
+    def __init__(self, title, environment, news):
         # the path of a Unix socket has at most about 100 bytes
         short = "/tmp" if len(tempfile.gettempdir()) > 60 and os.access("/tmp", os.W_OK) else None
         self.scratch = Path(tempfile.mkdtemp(prefix="anb", dir=short))
-        self.job, self.begun, self.log_before = None, None, 0
+        self.task, self.begun, self.log_before = None, None, 0
         # kernels are killed after their last cell; what one leaves in the temporary folder goes when the worker does
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.scratch))
         try:
             with open(self.scratch / "log", "wb") as log:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "acoustic_nb.worker", str(run_folder), str(self.scratch)],
+                    [sys.executable, "-P", "-m", "acoustic_nb.worker", str(self.scratch), title],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
                     env={**environment, **temporary})
         except BaseException:
@@ -120,17 +130,17 @@ class _Worker:
             raise
         threading.Thread(target=self._listen, args=(news,), daemon=True).start()
 
-    def give(self, job, task):
-        self.job, self.begun, self.log_before = job, time.monotonic(), (self.scratch / "log").stat().st_size
+    def give(self, task):
+        self.task, self.begun, self.log_before = task, time.monotonic(), (self.scratch / "log").stat().st_size
         with suppress(OSError):  # it has ended just now, which `_listen` tells
-            self.process.stdin.write(json.dumps({"job": job, **task}).encode() + b"\n")
+            self.process.stdin.write(json.dumps(task).encode() + b"\n")
             self.process.stdin.flush()
 
     def _listen(self, news):
         with self.process.stdout as answers:
-            for _ in answers:
-                news.put((self, True))
-        news.put((self, False))
+            for line in answers:
+                news.put((self, line.decode().strip()))
+        news.put((self, None))
 
     def last_words(self):
         """The last line of its log since it began its job; empty where there is none."""
@@ -162,12 +172,11 @@ def _end_with_children(process):
         process.kill()
 
 
-def kernel_environment(workers):
-    """Environment of the workers and their kernels: each kernel gets its share of the cores."""
-    share = str(max(1, cores() // workers))
+def kernel_environment(threads):
+    """Environment of workers and their kernels, each of which uses so many threads."""
     names = ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB", "NUMEXPR")
-    caps = {f"{name}_NUM_THREADS": share for name in names}
-    caps.update(TF_NUM_INTRAOP_THREADS=share, TF_NUM_INTEROP_THREADS=share, TF_CPP_MIN_LOG_LEVEL="3",
+    caps = {f"{name}_NUM_THREADS": str(threads) for name in names}
+    caps.update(TF_NUM_INTRAOP_THREADS=str(threads), TF_NUM_INTEROP_THREADS=str(threads), TF_CPP_MIN_LOG_LEVEL="3",
                 PYDEVD_DISABLE_FILE_VALIDATION="1")
     # with a backend of the user's own, no figure would reach the notebook
     return {**{name: value for name, value in os.environ.items() if name != "MPLBACKEND"}, **caps}

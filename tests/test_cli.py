@@ -15,7 +15,7 @@ import soundfile
 from bs4 import BeautifulSoup
 from sounds import noise
 
-from acoustic_nb import cache, cli, execute, machine, machines, parameters
+from acoustic_nb import cache, cli, execute, machine, machines, parameters, runners
 from acoustic_nb.cli import main
 from acoustic_nb.inputs import Inputs
 from acoustic_nb.runs import Run
@@ -187,9 +187,9 @@ def test_remove_asks_and_takes_only_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("builtins.input", lambda question: "")
     assert main(["remove", str(run.folder)]) == 0 and run.folder.exists()
-    monkeypatch.setattr(execute, "is_running", lambda run: True)
+    monkeypatch.setattr(runners, "is_running", lambda folder: True)
     assert "is running" in refused(capsys, "remove", run.folder, "--yes")
-    monkeypatch.setattr(execute, "is_running", lambda run: False)
+    monkeypatch.setattr(runners, "is_running", lambda folder: False)
     assert main(["remove", run.folder.name, "--yes", "--runs-dir", str(tmp_path)]) == 0
     assert not run.folder.exists() and (tmp_path / "photos").exists()
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from sounds import noise
 
-from acoustic_nb import execute, machine, parameters, worker
+from acoustic_nb import bookkeeping, execute, loading, machine, parameters, runners, worker
 from acoustic_nb.audio import in_memory
 from acoustic_nb.inputs import Inputs
 from acoustic_nb.runs import Run
@@ -249,7 +249,7 @@ def half_way(tmp_path):
         wait_until(lambda: list(folder.glob("runs/*/hangs.mark")))
         run = Run.open(next(folder.glob("runs/*")))
         wait_until(lambda: run.read_manifest()["jobs"]["quick"] == "ok")
-        assert len(workers_of(run.folder)) == 2 and execute.is_running(run)
+        assert len(workers_of(run.folder)) == 2 and runners.is_running(run.folder)
         yield runner, run, notebooks, int((run.folder / "hangs.mark").read_text().split()[0])
     finally:
         runner.kill()
@@ -275,7 +275,7 @@ def test_a_killed_runner_leaves_no_process_and_can_be_resumed(half_way):
     runner.kill()
     runner.communicate()
     wait_until(lambda: not is_alive(kernel) and not workers_of(run.folder), 10)
-    assert not execute.is_running(run)
+    assert not runners.is_running(run.folder)
     assert run.statuses()["hangs"]["status"] == "running" and run.statuses()["comparison"]["status"] == "queued"
     go_on(run, notebooks)
     mark = (run.folder / "comparison.mark").stat().st_mtime_ns
@@ -392,7 +392,7 @@ def test_what_ends_while_files_are_identified_leaves_nothing(tmp_path, monkeypat
 
     write_notebook(tmp_path / "notebooks", "01_good.ipynb", "pass")
 
-    monkeypatch.setattr("acoustic_nb.execute._inputs", end)
+    monkeypatch.setattr("acoustic_nb.execute.identify", end)
     with pytest.raises(error if isinstance(error, type) else type(error)):
         execute.start_run(tmp_path / "runs", notebooks=tmp_path / "notebooks", **STUBS)
     assert not list((tmp_path / "runs").glob("*"))
@@ -402,9 +402,9 @@ def test_what_ends_while_files_are_identified_leaves_nothing(tmp_path, monkeypat
 @pytest.mark.parametrize(("name", "value"), [("ACOUSTIC_NB_CACHE", "here"), ("ACOUSTIC_NB_CACHE_MB", "-1")])
 def test_a_cache_that_is_none_is_said_before_anything_is_heard(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    monkeypatch.setattr("acoustic_nb.datasets.listen", lambda *a, **k: pytest.fail("listened"))
+    monkeypatch.setattr("acoustic_nb.loading.listen", lambda *a, **k: pytest.fail("listened"))
     with pytest.raises(ValueError, match=f"{name} = {value}"):
-        execute.load_inputs(Inputs(), {})
+        loading.load_inputs(Inputs(), {})
 
 
 def bad_load(*arguments):
@@ -437,7 +437,7 @@ def test_resume_refuses_recordings_that_have_changed(plain, tmp_path):
     sound = tmp_path / "sound.wav"
     sound.write_bytes(b"one")
     run = Run.create(tmp_path / "runs", "x")
-    run.write_manifest({"inputs": [{"path": str(sound), "sha256": execute._file_sha256(sound)}], "jobs": {"gmm": "queued"},
+    run.write_manifest({"inputs": [{"path": str(sound), "sha256": bookkeeping.file_sha256(sound)}], "jobs": {"gmm": "queued"},
                         "given": {}, "asked": asdict(Inputs((str(sound),), (str(sound),))), "parameters": {}, "timeout_s": 9})
     sound.write_bytes(b"two")
     with pytest.raises(ValueError, match="has changed since"):

@@ -44,12 +44,14 @@ ALLOWED = {
     "concluding": {"intervals", "verdict", "wording"},
     # runs
     "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},
-    "worker": {"parameters", "report", "runs"}, "workers": {"machine"},
-    "execute": {"cache", "catalogue", "clips", "datasets", "event_sounds", "feature_cache", "features", "index_page", "inputs",
-                "level_shifts", "machine", "mixtures", "overviews", "parameters", "progress", "runs", "seeds", "thresholds",
-                "units", "workers"},
-    "machines": {"execute", "pages", "runs", "sections"},
-    "cli": {"cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runs", "units"},
+    "worker": {"inputs", "loading", "parameters", "report", "runs"}, "workers": {"machine", "runs"}, "runners": set(),
+    "loading": {"cache", "catalogue", "clips", "datasets", "event_sounds", "feature_cache", "features", "inputs", "level_shifts",
+                "mixtures", "overviews", "seeds", "thresholds", "units"},
+    "plan": {"catalogue", "machine", "parameters"},
+    "bookkeeping": {"catalogue", "index_page", "inputs", "machine", "parameters", "progress"},
+    "execute": {"bookkeeping", "catalogue", "inputs", "loading", "machine", "plan", "progress", "runners", "runs", "workers"},
+    "machines": {"execute", "loading", "pages", "runs", "sections"},
+    "cli": {"cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runners", "runs", "units"},
 }
 ONLY_IN = {
     "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
@@ -90,7 +92,8 @@ def test_no_module_imports_what_imports_it():
     assert order[-1] == "cli"  # nothing imports the command line
     assert set(order) == {module for module in MODULES if not module.startswith("detectors.")}
     # what knows files and jobs is not known to what knows sound, windows and scores
-    runs = {"runs", "pages", "report", "index_page", "machine", "worker", "workers", "execute", "machines", "cli"}
+    runs = {"runs", "pages", "report", "index_page", "machine", "worker", "workers", "runners", "loading", "plan", "bookkeeping",
+            "execute", "machines", "cli"}
     assert not [module for module, imported in ALLOWED.items() if module not in runs and imported & runs]
 
 

@@ -1,0 +1,91 @@
+"""Runners: one process at a time is at work on the folder of a run or a batch, and its end is told to whoever works for it.
+
+The file ``runner`` in the folder names the process: its number, when it began, and its computer. It is touched every few seconds,
+so that it tells on another computer, too, whether the runner lives; when the file is gone, all work for it ends.
+"""
+
+import os
+import platform
+import shlex
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+
+import psutil
+
+BEAT_S = 2.0
+SILENCE_S = 60.0
+
+
+def runner_of(folder):
+    """What the folder's runner calls itself; empty where there is none."""
+    with suppress(OSError, UnicodeDecodeError):
+        return (folder / "runner").read_text(encoding="utf-8")
+    return ""
+
+
+def is_running(folder):
+    """Whether a runner is at work on a run or a batch right now.
+
+    On another computer it is taken to live as long as its file has been touched within a minute by this computer's clock.
+    """
+    with suppress(OSError, ValueError, psutil.Error):
+        pid, begun, host = runner_of(folder).split(maxsplit=2)
+        if host.strip() != _computer():
+            return abs(time.time() - (folder / "runner").stat().st_mtime) < SILENCE_S
+        return abs(psutil.Process(int(pid)).create_time() - float(begun)) < 2
+    return False
+
+
+@contextmanager
+def owned(folder):
+    """Keep a second runner away from the folder; yields what this one is called."""
+    for place in (folder, folder.parent):  # a run may lie in a batch that is running
+        if is_running(place):
+            raise ValueError(f"{place}: is running already, in process {runner_of(place).split()[0]}; wait for it, or end it first")
+    name = f"{os.getpid()} {psutil.Process().create_time()} {_computer()}\n"
+    path = folder / "runner"
+    path.write_text(name, encoding="utf-8")
+    over = threading.Event()
+    threading.Thread(target=_beat, args=(path, over), daemon=True).start()
+    try:
+        yield name
+    finally:
+        over.set()
+        path.unlink(missing_ok=True)
+
+
+def _computer():
+    return platform.node() or "localhost"
+
+
+def _beat(path, over):
+    while not over.wait(BEAT_S):
+        with suppress(OSError):  # gone, and thereby over
+            os.utime(path)
+
+
+@contextmanager
+def stoppable(go_on):
+    """SIGTERM and a closed terminal are Ctrl-C; after it, the command ``go_on`` (a list of words) is shown."""
+    def stop(number, frame):
+        for each in before:  # once is enough, the clean-up is not to be disturbed
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if number not in before and not (number == getattr(signal, "SIGHUP", None)
+                                             and signal.getsignal(number) == signal.SIG_IGN):  # nohup
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: {shlex.join(go_on)}", file=sys.stderr)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
