@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ FINE = ("ok", "skipped")
 SOUND_OPTIONS = ("normal", "anomalous", "dataset", "machine", "channel", "sample_rate", "start_s", "end_s", "events",
                  "skip_broken")
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")
+BATCH = "batch.json"
 
 
 def main(argv=None):
@@ -45,14 +47,24 @@ def _parser():
     run = _command(commands, "run", _run, "run the notebooks: on the demo, or on recordings of yours")
     _sound_options(run)
     run.add_argument("--name", help="name of the run, after its date (default: from the recordings)")
-    run.add_argument("--only", metavar="NAMES", help="detectors to run, for example gmm,svm; the comparison always runs with them")
-    run.add_argument("--sensitivity", action="store_true", help="also find out how faint an event each detector still finds")
-    run.add_argument("-p", dest="parameters", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"),
-                     help="set a parameter of the notebooks: -p window_s 0.5 or -p window_s=0.5; see `params`")
-    run.add_argument("--params", metavar="YAML", help="file of parameters, a line `name: value` each; -p wins over it")
+    _job_options(run)
     run.add_argument("--resume", metavar="RUN", help="do what an interrupted or failed run has left to do")
     run.add_argument("--workers", type=int, metavar="N", help="notebooks at once (default: what cores and memory allow)")
-    run.add_argument("--timeout", type=float, metavar="S", help="longest time for one cell in seconds (default: 600)")
+
+    batch = _command(commands, "batch", _batch, "run every row of a table, on all cores or on a cluster")
+    batch.add_argument("table", nargs="?", metavar="TABLE", help="CSV or YAML, a row each: name, normal and anomalous, or dataset, "
+                       "and any parameter as a column; none of the first three: the demo")
+    batch.add_argument("--grid", action="append", default=[], metavar="NAME=V1,V2", help="every row once with each of these values; "
+                       "may be given several times")
+    batch.add_argument("--name", help="name of the batch, after its date (default: the table's)")
+    _job_options(batch)
+    batch.add_argument("--resume", metavar="BATCH", help="do what an interrupted or failed batch has left to do")
+    batch.add_argument("--dry-run", action="store_true", help="check every row, say what would be run, and stop there")
+    batch.add_argument("--workers", type=int, metavar="N", help="notebooks at once on this computer (default: what cores and memory "
+                       "allow)")
+    batch.add_argument("--scheduler", metavar="WHERE", help="a Dask scheduler that is running: tcp://host:8786, or a scheduler file")
+    batch.add_argument("--host", metavar="ADDRESS", help="where the batch's own scheduler listens, ADDRESS or ADDRESS:PORT; it asks for "
+                       "no password (default: 127.0.0.1, this computer only)")
 
     inspect = _command(commands, "inspect", _inspect, "print what recordings are recognised as")
     inspect.add_argument("path", nargs="?", metavar="PATH", help="manifest, folder, or audio file")
@@ -66,7 +78,7 @@ def _parser():
     cache.add_argument("--clear", action="store_true", help="remove all that is in it; what is needed again is computed again")
     _command(commands, "params", _params, "show what -p can set")
     doctor = _command(commands, "doctor", _doctor, "check that this machine can run the notebooks")
-    for command in (run, listing, remove, doctor):
+    for command in (run, batch, listing, remove, doctor):
         command.add_argument("--runs-dir", type=Path, metavar="DIR", help="folder of the runs (default: runs)")
     return parser
 
@@ -75,6 +87,16 @@ def _command(commands, name, function, text):
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     command.set_defaults(function=function)
     return command
+
+
+def _job_options(command):
+    """What says which notebooks run, and with what."""
+    command.add_argument("--only", metavar="NAMES", help="detectors to run, for example gmm,svm; the comparison always runs with them")
+    command.add_argument("--sensitivity", action="store_true", help="also find out how faint an event each detector still finds")
+    command.add_argument("-p", dest="parameters", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"),
+                         help="set a parameter of the notebooks: -p window_s 0.5 or -p window_s=0.5; see `params`")
+    command.add_argument("--params", metavar="YAML", help="file of parameters, a line `name: value` each; -p wins over it")
+    command.add_argument("--timeout", type=float, metavar="S", help="longest time for one cell in seconds (default: 600)")
 
 
 def _sound_options(command):
@@ -156,30 +178,86 @@ def _run(arguments):
     from acoustic_nb.inputs import find_entries
 
     common = {"command": arguments.command_line, "workers": arguments.workers}
-    if arguments.timeout is not None and not 0 < arguments.timeout < float("inf"):
-        raise ValueError(f"--timeout is a positive number of seconds, got {arguments.timeout:g}")
+    timeout_s = _timeout_s(arguments)
     if arguments.resume:
-        for option in (*SOUND_OPTIONS, "name", "parameters", "params", "only", "sensitivity"):
-            if getattr(arguments, option):
-                shown = "-p" if option == "parameters" else f"--{option.replace('_', '-')}"
-                raise ValueError(f"--resume goes on with what the run was started with and takes no {shown}; "
-                                 f"leave {shown} out, or start a new run")
+        _refuse_beside_resume(arguments, "run", SOUND_OPTIONS)
         run = execute.resume_run(_find_run(arguments.resume, arguments), timeout_s=arguments.timeout, **common)
         if (run.folder.parent / "overview.json").exists():
             from acoustic_nb.machines import write_overview
 
             write_overview(run.folder.parent)
+        if (run.folder.parent / BATCH).exists():
+            from acoustic_nb.batches import refresh_overview
+
+            refresh_overview(run.folder.parent)
     else:
         inputs, chosen = _sound(arguments)
         settings = {
             "name": arguments.name, "inputs": inputs, "parameters": {**_parameters(arguments), **chosen},
-            "only": None if arguments.only is None else [name.strip() for name in arguments.only.split(",") if name.strip()],
-            "sensitivity": arguments.sensitivity, "timeout_s": arguments.timeout or execute.TIMEOUT_S, **common}
+            "only": _only(arguments), "sensitivity": arguments.sensitivity, "timeout_s": timeout_s, **common}
         machines = find_entries(inputs).machines
         if len(machines) > 1:
             return _run_machines(machines, arguments, settings)
         run = execute.start_run(_runs_dir(arguments), **settings)
     return _told(run)
+
+
+def _batch(arguments):
+    from acoustic_nb import batches
+
+    engine = {"workers": arguments.workers, "scheduler": arguments.scheduler, "host": arguments.host}
+    if arguments.scheduler and (arguments.host or arguments.workers):
+        raise ValueError("--scheduler brings its own workers and addresses; leave out --workers and --host")
+    timeout_s = _timeout_s(arguments)
+    if arguments.resume:
+        _refuse_beside_resume(arguments, "batch", ("table", "grid", "dry_run", "timeout"))
+        folder = batches.resume_batch(_find_batch(arguments.resume, arguments), command=arguments.command_line, **engine)
+        return _told_batch(folder)
+    if not arguments.table:
+        raise ValueError("a batch needs a table, a row for each run: acoustic-nb batch jobs.csv")
+    try:
+        folder = batches.start_batch(
+            _runs_dir(arguments), arguments.table, name=arguments.name, grid=arguments.grid, parameters=_parameters(arguments),
+            only=_only(arguments), sensitivity=arguments.sensitivity, command=arguments.command_line, timeout_s=timeout_s,
+            dry_run=arguments.dry_run, **engine)
+    except batches.WrongRows as error:
+        for problem in error.problems:
+            print(" ".join(problem.split()), file=sys.stderr)
+        raise
+    return _told_batch(folder) if folder else 0
+
+
+def _told_batch(folder):
+    """Say how a batch went; the exit status."""
+    from acoustic_nb.batches import batch_runs
+
+    counts, failed = Counter(), 0
+    for run in batch_runs(folder):
+        counts[run.read_manifest()["verdict"]["kind"]] += 1
+        failed += sum(status["status"] not in FINE for status in run.statuses().values())
+    print(", ".join(f"{number} {kind}" for kind, number in counts.most_common()) + (f"; {failed} notebooks failed" if failed else ""))
+    print(folder / "index.html")
+    return 1 if failed else 0
+
+
+def _only(arguments):
+    return None if arguments.only is None else [name.strip() for name in arguments.only.split(",") if name.strip()]
+
+
+def _timeout_s(arguments):
+    from acoustic_nb.execute import TIMEOUT_S
+
+    if arguments.timeout is not None and not 0 < arguments.timeout < float("inf"):
+        raise ValueError(f"--timeout is a positive number of seconds, got {arguments.timeout:g}")
+    return arguments.timeout or TIMEOUT_S
+
+
+def _refuse_beside_resume(arguments, what, options):
+    for option in (*options, "name", "parameters", "params", "only", "sensitivity"):
+        if getattr(arguments, option):
+            shown = {"parameters": "-p", "table": "table"}.get(option, f"--{option.replace('_', '-')}")
+            raise ValueError(f"--resume goes on with what the {what} was started with and takes no {shown}; "
+                             f"leave {shown} out, or start a new {what}")
 
 
 def _run_machines(machines, arguments, settings):
@@ -364,6 +442,11 @@ def _runs(runs_dir):
     found = [*runs_dir.glob("*/run.json"), *runs_dir.glob("*/*/run.json")] if runs_dir.is_dir() else []
     folders = sorted(found, key=lambda path: path.parent.name, reverse=True)
     return [Run(path.parent.absolute()) for path in folders if (path.parent / "status").is_dir()]
+
+
+def _find_batch(name, arguments):
+    found = next((folder for folder in (Path(name), _runs_dir(arguments) / name) if (folder / BATCH).is_file()), Path(name))
+    return found.absolute()
 
 
 def _find_run(name, arguments):

@@ -38,6 +38,11 @@ class Notebooks:
         jobs = choose_jobs(find_notebooks(folder), only, sensitivity=sensitivity)
         return cls(jobs, {job: notebook_parameters(path) for job, path in jobs.items()})
 
+    def only(self, jobs):
+        """Those of them that are named."""
+        return Notebooks({job: path for job, path in self.jobs.items() if job in jobs},
+                         {job: entries for job, entries in self.listed.items() if job in jobs})
+
     def plan(self, parameters):
         """The Plan of a run with what the user set, ``{name: value}``; a ValueError where a value does not fit."""
         given = check_parameters(self.listed, parameters)

@@ -54,7 +54,8 @@ def owned(folder):
         yield name
     finally:
         over.set()
-        path.unlink(missing_ok=True)
+        if runner_of(folder) == name:
+            path.unlink(missing_ok=True)
 
 
 def _computer():
@@ -89,3 +90,26 @@ def stoppable(go_on):
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class Wanted:
+    """Whether the runner that work is done for still wants it: its file is there, is its own, and is touched.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the batch.
+    name : str
+        What the runner is called, from ``owned``.
+    """
+
+    def __init__(self, folder, name):
+        self.folder, self.name, self.beat, self.since = folder, name, None, time.monotonic()
+
+    def is_so(self):
+        """Look now; false also after a minute without a touch, by this computer's own clock."""
+        with suppress(OSError):
+            beat = (self.folder / "runner").stat().st_mtime_ns
+            if beat != self.beat:
+                self.beat, self.since = beat, time.monotonic()
+        return runner_of(self.folder) == self.name and time.monotonic() - self.since < SILENCE_S

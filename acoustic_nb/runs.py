@@ -80,6 +80,10 @@ class Run:
         entry = {"job": job, "status": status, "error": error, "seconds": seconds, **more}
         _write_json(self.folder / "status" / f"{job}.json", entry)
 
+    def status(self, job):
+        """What a job's status file says."""
+        return _read_json(self.folder / "status" / f"{job}.json")
+
     def statuses(self):
         """What every job's status file says: ``{job: {"status", "error", "seconds", ...}}``; empty for a scratch run."""
         return {path.stem: _read_json(path) for path in sorted((self.folder / "status").glob("*.json"))}
@@ -158,6 +162,26 @@ class Run:
         """The comparison's ``{"kind", "text"}``; None before there is one."""
         path = self.folder / "comparison" / "verdict.json"
         return _read_json(path) if path.is_file() else None
+
+    def take(self, job, other, stem):
+        """Copy what another run keeps of a job; its status last, so that the job is ok only when all is there.
+
+        Parameters
+        ----------
+        job : str
+        other : Run
+        stem : str
+            Of the job's notebook.
+        """
+        (self.folder / "reports").mkdir(exist_ok=True)
+        for file in (f"{stem}.ipynb", f"reports/{stem}.html"):
+            shutil.copyfile(other.folder / file, self.folder / file)
+        if (other.folder / job).is_dir():
+            with _replacing(self.folder / job) as folder:
+                shutil.copytree(other.folder / job, folder, dirs_exist_ok=True)
+        status = other.status(job)
+        batch, run = other.folder.parts[-2:]
+        self.write_status(**{"taken_from": f"{batch}/{run}", **status})
 
     def forget(self, name):
         """Delete the results of one job, so that a job that fails now cannot be mistaken for its earlier success."""
