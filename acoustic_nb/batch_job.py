@@ -1,11 +1,12 @@
-"""A job of a batch, as a Dask worker does it: it hands the notebook to a process of its own (``workers.py``) and watches over it.
+"""A job of a batch, as a Dask worker does it: handed to a process of its own (``workers.py``) and watched over.
 
-Whatever happens to that process, this one stays; if this one is killed, that one ends, and its kernel with it. A Dask worker must see
-the same folders as the runner.
+Whatever happens to that process, this one stays; if this one is killed, that one ends, and its kernel with it. A Dask worker must
+see the same folders as the runner.
 """
 
 import os
 import platform
+import signal
 from pathlib import Path
 
 from acoustic_nb.reuse import package_sha256
@@ -17,6 +18,15 @@ LOSSES = 2
 POLL_S = 0.5
 THREADS = 1  # of a kernel: results must not depend on how many workers there are
 _idle = []   # Workers of this process that have no job
+
+
+def dask_setup(worker):
+    """What Dask calls where this module is a worker's preload: Ctrl-C is the runner's matter, which ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class UnfitWorker(RuntimeError):
+    """A Dask worker that cannot do jobs; its message says why."""
 
 
 def check_worker(batch, runner, source):
@@ -33,7 +43,8 @@ def check_worker(batch, runner, source):
     """
     here = f"the worker on {platform.node()} (process {os.getpid()})"
     if package_sha256() != source:
-        return f"{here} has another version of acoustic_nb ({Path(__file__).parent}); install the same one and start the worker again"
+        return (f"{here} has another version of acoustic_nb, in {Path(__file__).parent}; install the one of the runner, and start "
+                "the worker again")
     if runner_of(Path(batch)) != runner:
         return f"{here} does not see {batch}; runs and recordings must lie in folders that all workers share (--runs-dir)"
     return None
@@ -57,7 +68,7 @@ def do_job(task):
 
     Raises
     ------
-    ValueError
+    UnfitWorker
         If this worker cannot do jobs.
     """
     task = dict(task)
@@ -67,7 +78,7 @@ def do_job(task):
     if not wanted.is_so() and runner_of(Path(batch)):
         return None  # another runner has taken over
     if problem := check_worker(batch, runner, source):
-        raise ValueError(problem)
+        raise UnfitWorker(problem)
     if "share" in task:
         ended = _in_a_worker(run, job, task, wanted.is_so)
         return ended and ended.trouble

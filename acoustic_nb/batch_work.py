@@ -1,7 +1,7 @@
 """The work of a batch: which job may be given to a worker next, and what becomes of it.
 
-Detectors of a run wait for its features, the comparison for its detectors, and a job that another run of the batch is just doing for
-that one. No more jobs are given than there are workers to do them, so what is given is running.
+Detectors of a run wait for its features, the comparison for its detectors, and a job that another run of the batch is just doing
+for that one. No more jobs are given than there are workers to do them, so what is given is running.
 """
 
 import errno
@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from acoustic_nb.batch_job import UnfitWorker
 from acoustic_nb.inputs import Inputs
 from acoustic_nb.parameters import AFTERWARDS
 from acoustic_nb.plan import Plan, stages
@@ -87,8 +88,8 @@ class Work:
                 self._ended(k, job)
                 n_taken += 1
         for k, each in enumerate(self.runs):
-            if (k, FEATURES) in self.waiting and not any((k, job) in self.waiting for job in each.plan.jobs if job not in AFTERWARDS):
-                self.waiting.remove((k, FEATURES))
+            if not any((k, job) in self.waiting for job in each.plan.jobs if job not in AFTERWARDS):
+                self._drop(k, FEATURES)
         return n_taken
 
     def do(self, engine, progress, *, folder, runner, timeout_s):
@@ -107,8 +108,8 @@ class Work:
 
         Raises
         ------
-        SchedulerLost, OSError
-            If the scheduler is gone, or the disk full. No job is left as running then, nor after Ctrl-C.
+        SchedulerLost, OSError, ValueError
+            If the scheduler is gone, the disk full, or a worker cannot do jobs. No job is left as running then, nor after Ctrl-C.
         """
         common = {"batch": str(folder), "runner": runner, "source": package_sha256()}
         try:
@@ -158,6 +159,8 @@ class Work:
         """What comes of a job that a worker has given back."""
         (k, job), each = name, self.runs[name[0]]
         del self.given[name]
+        if isinstance(result, UnfitWorker):
+            raise ValueError(str(result))
         if isinstance(result, OSError) and result.errno in NO_ROOM:
             raise result
         trouble = f"{type(result).__name__}: {' '.join(str(result).split())}" if isinstance(result, Exception) else result
@@ -185,9 +188,12 @@ class Work:
 
     def _ended(self, k, job):
         self.statuses[k][job] = self.runs[k].run.status(job)
-        with suppress(ValueError):
-            self.waiting.remove((k, job))
+        self._drop(k, job)
         self.ended(k)
+
+    def _drop(self, k, job):
+        with suppress(ValueError):  # a job that was given does not wait
+            self.waiting.remove((k, job))
 
     def _withdraw(self, folder):
         """Tell the workers that nobody wants the jobs any more that they are at, and leave no job as running."""

@@ -37,7 +37,8 @@ class WrongRows(ValueError):
     """A table with something wrong in it; ``problems`` has a line for each."""
 
     def __init__(self, table, problems):
-        super().__init__(f"{table}: {len(problems)} {'thing is' if len(problems) == 1 else 'things are'} wrong, nothing was started")
+        things = "thing is" if len(problems) == 1 else "things are"
+        super().__init__(f"{table}: {len(problems)} {things} wrong, see above; nothing was started")
         self.problems = problems
 
 
@@ -120,9 +121,9 @@ def resume_batch(folder, *, command="", notebooks=None, workers=None, scheduler=
     sha256, every = {}, Notebooks.choose(notebooks, None, sensitivity=True)
     chosen = every.only(manifest["runs"][0]["keys"])
     if manifest["made_by"] != made_by(chosen.jobs):
-        raise ValueError(f"{folder}: was started with other notebooks, or another version of acoustic_nb or of its libraries, so "
-                         f"finished and new jobs would not belong together (commit {manifest['git_commit'] or 'unknown'}); go back to "
-                         "that, or start the batch anew")
+        raise ValueError(f"{folder}: was started with other notebooks, or another version of acoustic_nb or of its libraries "
+                         f"(commit {manifest['git_commit'] or 'unknown'}), so finished and new jobs would not belong together; go "
+                         "back to that, or start the batch anew")
     with owned(folder) as runner, _kept(folder):
         n_left = n_jobs = 0
         for entry in manifest["runs"]:
@@ -169,8 +170,8 @@ def _work(folder, runner, found, chosen, *, workers, scheduler, host):
     for entry in manifest["runs"]:
         run = Run(folder / entry["folder"])
         about = run.read_manifest()
-        runs.append(BatchRun(run=run, plan=chosen.plan(about["given"]), inputs=inputs_of(run), title=_title(entry["name"], entry["settings"]),
-                             keys=entry["keys"], features=entry["features"]))
+        runs.append(BatchRun(run=run, plan=chosen.plan(about["given"]), inputs=inputs_of(run),
+                             title=_title(entry["name"], entry["settings"]), keys=entry["keys"], features=entry["features"]))
     overview = _Overview(folder, manifest, runs)
     work = Work(runs, found, overview.ended)
     try:
@@ -272,7 +273,7 @@ def _tell_plan(planned, found, runs_dir, at_once):
     if todo:
         seconds = _job_seconds(runs_dir)
         each_s = sum(seconds.get(job, JOB_S) for job in todo)
-        text += f", about {duration(each_s / at_once)} with {at_once} at once" if at_once else f", about {duration(each_s)} by one worker"
+        text += f", about {duration(each_s / (at_once or 1))} " + (f"with {at_once} at once" if at_once else "by one worker")
     print(text)
 
 

@@ -68,7 +68,7 @@ def write_down(run, inputs, recordings, left_out):
 
 
 def inputs_of(run):
-    """The Inputs that stand for a run's recordings: its own catalogue, since a folder that was asked for may hold other files now."""
+    """What a run's recordings are read from: its own catalogue, since a folder that was asked for may hold other files now."""
     if (run.folder / CATALOGUE).exists():
         return Inputs(dataset=str(run.folder / CATALOGUE))
     asked = run.read_manifest()["asked"]

@@ -52,19 +52,20 @@ def _parser():
     run.add_argument("--workers", type=int, metavar="N", help="notebooks at once (default: what cores and memory allow)")
 
     batch = _command(commands, "batch", _batch, "run every row of a table, on all cores or on a cluster")
-    batch.add_argument("table", nargs="?", metavar="TABLE", help="CSV or YAML, a row each: name, normal and anomalous, or dataset, "
-                       "and any parameter as a column; none of the first three: the demo")
-    batch.add_argument("--grid", action="append", default=[], metavar="NAME=V1,V2", help="every row once with each of these values; "
-                       "may be given several times")
+    batch.add_argument("table", nargs="?", metavar="TABLE", help="CSV or YAML, a row each: name, normal and anomalous, "
+                       "or dataset, and any parameter as a column; none of the last three: the demo")
+    batch.add_argument("--grid", action="append", default=[], metavar="NAME=V1,V2",
+                       help="every row once with each of these values; may be given several times")
     batch.add_argument("--name", help="name of the batch, after its date (default: the table's)")
     _job_options(batch)
     batch.add_argument("--resume", metavar="BATCH", help="do what an interrupted or failed batch has left to do")
     batch.add_argument("--dry-run", action="store_true", help="check every row, say what would be run, and stop there")
-    batch.add_argument("--workers", type=int, metavar="N", help="notebooks at once on this computer (default: what cores and memory "
-                       "allow)")
-    batch.add_argument("--scheduler", metavar="WHERE", help="a Dask scheduler that is running: tcp://host:8786, or a scheduler file")
-    batch.add_argument("--host", metavar="ADDRESS", help="where the batch's own scheduler listens, ADDRESS or ADDRESS:PORT; it asks for "
-                       "no password (default: 127.0.0.1, this computer only)")
+    batch.add_argument("--workers", type=int, metavar="N", help="notebooks at once on this computer (default: what cores "
+                       "and memory allow)")
+    batch.add_argument("--scheduler", metavar="WHERE", help="a Dask scheduler that is running: tcp://host:8786, or a "
+                       "scheduler file")
+    batch.add_argument("--host", metavar="ADDRESS", help="where the batch's own scheduler listens, ADDRESS or ADDRESS:PORT; it "
+                       "asks for no password (default: 127.0.0.1, this computer only)")
 
     inspect = _command(commands, "inspect", _inspect, "print what recordings are recognised as")
     inspect.add_argument("path", nargs="?", metavar="PATH", help="manifest, folder, or audio file")
@@ -91,7 +92,8 @@ def _command(commands, name, function, text):
 
 def _job_options(command):
     """What says which notebooks run, and with what."""
-    command.add_argument("--only", metavar="NAMES", help="detectors to run, for example gmm,svm; the comparison always runs with them")
+    command.add_argument("--only", metavar="NAMES",
+                         help="detectors to run, for example gmm,svm; the comparison always runs with them")
     command.add_argument("--sensitivity", action="store_true", help="also find out how faint an event each detector still finds")
     command.add_argument("-p", dest="parameters", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"),
                          help="set a parameter of the notebooks: -p window_s 0.5 or -p window_s=0.5; see `params`")
@@ -235,7 +237,8 @@ def _told_batch(folder):
     for run in batch_runs(folder):
         counts[run.read_manifest()["verdict"]["kind"]] += 1
         failed += sum(status["status"] not in FINE for status in run.statuses().values())
-    print(", ".join(f"{number} {kind}" for kind, number in counts.most_common()) + (f"; {failed} notebooks failed" if failed else ""))
+    failures = f"; {failed} notebooks failed" if failed else ""
+    print(", ".join(f"{number} {kind}" for kind, number in counts.most_common()) + failures)
     print(folder / "index.html")
     return 1 if failed else 0
 

@@ -3,7 +3,6 @@
 What the rest of the package knows of Dask is this class: how many jobs may be given, giving one, and hearing of its end.
 """
 
-import asyncio
 import logging
 import os
 import queue
@@ -45,23 +44,18 @@ class Engine:
         self.news, self.given, self.looked, self.threads, self.cluster = queue.SimpleQueue(), {}, None, 0, None
 
     def __enter__(self):
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that comes back is told by the progress
         import distributed
 
-        if self.scheduler:
-            where = {"scheduler_file": self.scheduler} if os.path.isfile(self.scheduler) else {"address": self.scheduler}
-        else:
-            host, _, port = self.host.partition(":")
-            self.cluster = distributed.LocalCluster(
-                n_workers=self.n_workers, threads_per_worker=1, processes=True, memory_limit=0, host=host,
-                scheduler_port=int(port or 0), dashboard_address=f"{LOOPBACK}:0", silence_logs=logging.CRITICAL)
-            where = {"address": self.cluster}
+        for name in logging.root.manager.loggerDict:
+            if name.partition(".")[0] == "distributed":
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters is raised, or told by the progress
+        where = self._existing() if self.scheduler else {"address": self._own()}
         try:
             self.client = distributed.Client(**where, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError) as error:
             self._close_cluster()
-            raise OSError(f"{self.scheduler or self.host}: no Dask scheduler answers there ({_line(error)}); start one with: "
-                          "dask scheduler --host 127.0.0.1, and workers with: dask worker tcp://127.0.0.1:8786 --nthreads 1") from None
+            raise OSError(f"{self.scheduler}: no Dask scheduler answers there ({_line(error)}); start one with: dask scheduler "
+                          "--host 127.0.0.1, and workers with: dask worker tcp://127.0.0.1:8786 --nthreads 1") from None
         self.address = self.client.scheduler.address
         return self
 
@@ -93,7 +87,7 @@ class Engine:
             self._check_alive()
             try:
                 self.threads = sum(self.client.sync(self.client.scheduler.ncores, callback_timeout=ANSWER_S).values())
-            except (OSError, asyncio.TimeoutError) as error:
+            except (OSError, TimeoutError) as error:
                 raise SchedulerLost(f"{self.address}: the scheduler is lost ({_line(error)})") from None
             self.looked = time.monotonic()
         return self.threads
@@ -122,6 +116,31 @@ class Engine:
         if future.status != "finished":
             raise SchedulerLost(f"{self.address}: the scheduler is lost, or has dropped a job ({future.status})")
         return name, future.result()
+
+    def _existing(self):
+        """What a client needs to find the scheduler that was named."""
+        if os.path.isfile(self.scheduler):
+            return {"scheduler_file": self.scheduler}
+        if "://" not in self.scheduler:
+            raise ValueError(f"{self.scheduler}: is neither the address of a Dask scheduler, such as tcp://127.0.0.1:8786, nor "
+                             "a scheduler file that is there")
+        return {"address": self.scheduler}
+
+    def _own(self):
+        """A cluster on this computer."""
+        import distributed
+
+        host, _, port = self.host.partition(":")
+        try:
+            self.cluster = distributed.LocalCluster(
+                n_workers=self.n_workers, threads_per_worker=1, processes=True, memory_limit=0, preload=["acoustic_nb.batch_job"],
+                host=host, scheduler_port=int(port or 0), dashboard_address=f"{LOOPBACK}:0", silence_logs=logging.CRITICAL)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise OSError(f"--host {self.host}: Dask cannot listen there ({_line(error.__cause__ or error)}); an address is one of "
+                          "this computer, such as 127.0.0.1, or 0.0.0.0 for all, with :port if wanted") from None
+        if host != LOOPBACK:
+            print(f"scheduler at {self.cluster.scheduler_address}")
+        return self.cluster
 
     def _check_alive(self):
         if self.client.status != "running":

@@ -76,7 +76,7 @@ def read_manifest(path):
         One line that names file, row and column, the value and the rule. Also where two rows use the same sound.
     """
     path = Path(path).expanduser()
-    delimiter, (_, header), *rows = _table(path)
+    delimiter, ((_, header), *rows) = read_table(path)
     names = _column_names(path, header)
     entries = []
     for number, (line, fields) in enumerate(rows, start=1):
@@ -90,38 +90,62 @@ def read_manifest(path):
     return entries, [name for name in names if name not in COLUMNS]
 
 
-def _table(path):
-    """The delimiter, then line number and fields of every row that holds something, the header first."""
-    text = _text(path)
-    first = next((line for line in io.StringIO(text, newline="") if line.strip()), None)
-    if first is None:
-        raise ValueError(f"{path}: is empty; the first line of a manifest names its columns, at least path,label")
+def read_table(path, kind="manifest", columns="at least path,label"):
+    """A CSV file, field by field as text; nothing in it is checked but that it is CSV.
+
+    Parameters
+    ----------
+    path : path
+        In UTF-8, with comma, semicolon or tab between the fields: the one that makes the most of the first line.
+    kind, columns : str
+        What the file is and which columns it needs, for messages.
+
+    Returns
+    -------
+    delimiter : str
+    rows : list of (int, list of str)
+        Number of the line that it begins on and fields, the header first; only of rows that hold something.
+
+    Raises
+    ------
+    ValueError
+        One line, where there is no such file, or it is empty or no CSV in UTF-8.
+    """
+    text = read_text(path, kind)
+    first = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
     delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    table, line = [delimiter], 1
+    rows, line = [], 1
     try:
         for fields in reader:
             if any(field.strip() for field in fields):
-                table.append((line, fields))
+                rows.append((line, fields))
             line = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(f"{path}, line {line}: is no CSV ({error}); check the quotes from there on") from error
-    return table
+    if not rows:
+        raise ValueError(f"{path}: is empty; the first line of a {kind} names its columns, {columns}")
+    return delimiter, rows
 
 
-def _text(path):
+def read_text(path, kind="manifest", form="CSV"):
+    """The text of a file in UTF-8, without its byte order mark; a ValueError of one line where there is none.
+
+    ``kind`` says for messages what the file is and ``form`` what it is written in.
+    """
     if not path.is_file():
-        what = "is a folder, but a manifest is a CSV file" if path.is_dir() else "no such manifest"
+        what = f"is a folder, but a {kind} is a {form} file" if path.is_dir() else f"no such {kind}"
         raise ValueError(f"{path}: {what}; check the path (the current folder is {os.getcwd()})")
     content = path.read_bytes()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
-        raise ValueError(f"{path}: is UTF-16 or no text at all, but a manifest is text in UTF-8; save it as \"CSV UTF-8\"")
+        raise ValueError(f"{path}: is UTF-16 or no text at all, but a {kind} is text in UTF-8; "
+                         "save it so, in Excel as \"CSV UTF-8\"")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[:error.start].count(b"\n") + 1
         raise ValueError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; "
-                         "save the manifest as \"CSV UTF-8\"") from error
+                         f"save the {kind} so, in Excel as \"CSV UTF-8\"") from error
 
 
 def _column_names(path, header):

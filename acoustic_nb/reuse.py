@@ -29,7 +29,7 @@ def package_sha256():
 
 
 def made_by(jobs):
-    """What makes the results of ``jobs``, a dict ``{job: notebook}``: their source, the package's and the versions of the libraries."""
+    """What makes the results of ``jobs``, a dict ``{job: path}``: notebooks, the package's source, versions of the libraries."""
     return _digest([_program(), {job: _file_digest(path) for job, path in jobs.items()}])
 
 
@@ -63,7 +63,8 @@ def job_keys(plan, recordings, left_out):
 def features_key(recordings, settings):
     """What the features that the notebooks of a run share are known by, as hexadecimal digits."""
     wanted = {name: settings[name] for name in ("window_s", "hop_s", "n_mfcc", "level")}
-    return _digest([[(recording.audit["content"], recording.sample_rate) for recording in recordings], wanted, "rotations" in settings])
+    heard = [(recording.audit["content"], recording.sample_rate) for recording in recordings]
+    return _digest([heard, wanted, "rotations" in settings])
 
 
 def finished_jobs(runs_dir):

@@ -2,7 +2,7 @@
 
 They are started before there is a job, so that they load what they need while the runner still computes features. Runner and
 worker speak in lines: a task goes to the worker's stdin, and a line comes back when it is done: empty where the job has its
-status. A worker that sees its stdin closed ends its kernel and itself; a worker that is gone takes its job with it and nothing else.
+status. A worker that sees its stdin closed ends its kernel and itself; one that is gone takes its job with it and nothing else.
 """
 
 import json

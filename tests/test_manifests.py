@@ -143,7 +143,8 @@ def test_an_error_names_row_column_value_and_rule(folder, row, message):
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ("", "is empty"), ("\n \n", "is empty"), ("path,label\n", "has a header but no rows"), ("path,label\n,\n\n", "no rows"),
+    ("", "is empty"), ("\n \n", "is empty"), (" ,,\n", "is empty"),
+    ("path,label\n", "has a header but no rows"), ("path,label\n,\n\n", "no rows"),
     ("path,group\nfan.wav,x\n", "has no column 'label', its columns are 'path', 'group'"),
     ("file,label\nfan.wav,0\n", "has no column 'path'"),
     ("fan.wav,normal\n", "has no column 'path', its columns are 'fan.wav', 'normal'"),

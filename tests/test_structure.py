@@ -49,14 +49,23 @@ ALLOWED = {
                 "mixtures", "overviews", "seeds", "thresholds", "units"},
     "plan": {"catalogue", "machine", "parameters"},
     "bookkeeping": {"catalogue", "index_page", "inputs", "machine", "parameters", "progress"},
+    "reuse": {"detectors", "machine", "parameters", "runs"}, "ranks": set(),
+    "batch_table": {"inputs", "manifests", "parameters"},
+    "batch_plan": {"bookkeeping", "datasets", "inputs", "loading", "plan", "progress", "reuse"},
+    "batch_job": {"reuse", "runners", "runs", "workers"}, "dask_engine": {"batch_job", "reuse"},
+    "batch_work": {"batch_job", "inputs", "parameters", "plan", "reuse", "runs"},
+    "batch_page": {"detectors", "index_page", "intervals", "pages", "parameters", "ranks"},
+    "batches": {"batch_page", "batch_plan", "batch_table", "batch_work", "bookkeeping", "dask_engine", "machine", "pages",
+                "parameters", "plan", "progress", "reuse", "runners", "runs"},
     "execute": {"bookkeeping", "catalogue", "inputs", "loading", "machine", "plan", "progress", "runners", "runs", "workers"},
     "machines": {"execute", "loading", "pages", "runs", "sections"},
-    "cli": {"cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runners", "runs", "units"},
+    "cli": {"batches", "cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runners", "runs",
+            "units"},
 }
 ONLY_IN = {
     "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
     "tensorflow": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
-    "papermill": {"parameters", "worker"}, "nbconvert": {"report"},
+    "papermill": {"parameters", "worker"}, "distributed": {"dask_engine"}, "nbconvert": {"report"},
     "librosa": {"kernel"}, "numba": {"features", "kernel"}, "soundfile": {"audio", "players", "cli"},
 }
 
@@ -93,7 +102,8 @@ def test_no_module_imports_what_imports_it():
     assert set(order) == {module for module in MODULES if not module.startswith("detectors.")}
     # what knows files and jobs is not known to what knows sound, windows and scores
     runs = {"runs", "pages", "report", "index_page", "machine", "worker", "workers", "runners", "loading", "plan", "bookkeeping",
-            "execute", "machines", "cli"}
+            "reuse", "batch_table", "batch_plan", "batch_job", "batch_work", "batch_page", "batches", "dask_engine", "execute",
+            "machines", "cli"}
     assert not [module for module, imported in ALLOWED.items() if module not in runs and imported & runs]
 
 
@@ -110,7 +120,8 @@ def loaded_after(statement):
 
 
 def test_importing_the_package_is_light():
-    heavy = {"tensorflow", "keras", "papermill", "nbconvert", "matplotlib", "librosa", "sklearn", "scipy", "pandas", "seaborn"}
+    heavy = {"tensorflow", "keras", "papermill", "nbconvert", "matplotlib", "librosa", "sklearn", "scipy", "pandas", "seaborn",
+             "distributed"}
     assert not loaded_after("import acoustic_nb, acoustic_nb.detectors, acoustic_nb.cli") & heavy
 
 
