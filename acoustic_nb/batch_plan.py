@@ -13,6 +13,7 @@ from acoustic_nb.loading import check_recordings, check_settings
 from acoustic_nb.plan import Plan
 from acoustic_nb.progress import progress_bar
 from acoustic_nb.reuse import features_key, job_keys
+from acoustic_nb.runs import clean_name
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def _planned(row, machine, plan, recordings, left_out, known):
     inputs = replace(row.inputs, machine=machine)
     name = "_".join(filter(None, (row.name, machine if row.inputs.machine is None else ""))) if row.name else inputs.title(
         [recording.name for recording in together])
+    clean_name(name)
     typed = {name: value for values in plan.given.values() for name, value in values.items()}
     return PlannedRun(
         name=name, varied={name: typed[name] for name in row.varied}, inputs=inputs, plan=plan, given=row.parameters,

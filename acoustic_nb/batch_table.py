@@ -1,12 +1,14 @@
 """Tables of a batch: which comparisons to run and with what, a row each, from CSV or YAML; a grid multiplies the rows.
 
 Columns are those of ``COLUMNS``, whatever their case, and any parameter of the notebooks. Paths, also with ``*``, are relative to
-the table's folder, times are seconds in the file, an empty cell is the default. Row 1 is the first one below the header. Whether
-recordings exist and values fit a notebook is not looked at here. All that is wrong in a table is told at once.
+the table's folder, times are seconds in the file, an empty cell is the default; a table that names no recordings is about the demo.
+Row 1 is the first one below the header. Whether recordings exist and values fit a notebook is not looked at here. All that is wrong
+in a table is told at once.
 """
 
 import math
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +22,7 @@ from acoustic_nb.manifests import read_table, read_text
 from acoustic_nb.parameters import nearest
 
 COLUMNS = ("name", "normal", "anomalous", "dataset", "machine", "start_s", "end_s", "events", "skip_broken")
+SOUND = ("normal", "anomalous", "dataset")
 SEVERAL = ("normal", "anomalous", "events")  # may hold more than one path
 NOT_FOR_THE_DEMO = ("machine", "start_s", "end_s", "events", "channel", "sample_rate")
 KIND = "table of a batch"
@@ -58,7 +61,7 @@ def read_rows(path, *, known, grid=(), parameters=None):
     path : str or path
         ``.yaml`` or ``.yml``: a list of mappings of plain values; ``01`` is a number there and ``"01"`` a text, which names
         and paths need to be; normal, anomalous and events may be lists of texts. Else CSV in UTF-8 with comma, semicolon or tab
-        between the fields; without commas there, ``start_s`` and ``end_s`` may have a decimal comma. What a CSV says of a
+        between the fields; without commas there, a number may have a decimal comma. What a CSV says of a
         parameter stays text.
         Several paths in one cell have ``;`` between them, unless the whole cell is the name of a file or folder.
     known : collection of str
@@ -92,9 +95,9 @@ def read_rows(path, *, known, grid=(), parameters=None):
     clear = not wrong  # else cells of one column may stand under the name of another
     combinations = _combinations(grid, known, header, parameters, wrong)
     rows, problems = [], []
+    some_are_named = any(_is_filled(cells or {}, column) for _, cells, _ in table for column in SOUND)
     for where, cells, found in table:
-        given = {column: value for column, value in (cells or {}).items()
-                 if value is not None and not (isinstance(value, str) and not value.strip())}
+        given = {column: value for column, value in (cells or {}).items() if _is_filled(cells, column)}
         values = {}
         for column, value in given.items():
             try:
@@ -103,6 +106,9 @@ def read_rows(path, *, known, grid=(), parameters=None):
                 found.append(f"{where}, column {column}: got {_shown(value)}, but {error}")
         if cells is not None and clear:
             found += [f"{where}, {problem}" for problem in _contradictions(given, values, varied=combinations[0])]
+            if some_are_named and not found and not any(column in given for column in SOUND):
+                found.append(f"{where}: names no recordings, though others do; where the demo is meant, write demo under normal "
+                             "and anomalous")
         problems += found
         if not found:
             columns = {name: value for name, value in values.items() if name not in COLUMNS}
@@ -191,6 +197,11 @@ def _combinations(grid, known, header, parameters, wrong):
     return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
 
 
+def _is_filled(cells, column):
+    value = cells.get(column)
+    return value is not None and not (isinstance(value, str) and not value.strip())
+
+
 def _contradictions(given, values, varied):
     """What the cells of a row, each fine by itself, must not say together."""
     two = [column for column in ("normal", "anomalous") if column in given]
@@ -237,7 +248,8 @@ def _value(column, value, folder, decimal_comma):
             raise ValueError("it is true or false, yes or no; leave it empty for false")
         return words[str(value).strip().lower()]
     if column not in COLUMNS:
-        return value.strip() if isinstance(value, str) else value
+        text = value.strip() if isinstance(value, str) else value
+        return text.replace(",", ".") if decimal_comma and re.fullmatch(r"[+-]?\d*,\d+", str(text)) else text
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"{column} is a text; put quotes around it")
     if column in ("name", "machine"):

@@ -64,7 +64,7 @@ class Engine:
             future.cancel()
         with suppress(OSError, TimeoutError):  # a scheduler that is gone needs no good-bye
             if self.client.status == "running":
-                self.client.run(end_workers, wait=False, on_error="ignore")
+                self.client.run(end_workers, on_error="ignore")
             self.client.close(timeout=CONNECT_S)
         self._close_cluster()
 

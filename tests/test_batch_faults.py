@@ -8,7 +8,7 @@ import subprocess
 
 import psutil
 import pytest
-from batches_for_tests import Place, are_gone, cluster, dask_workers, family, wait_for_marks
+from batches_for_tests import Place, are_gone, cluster, dask_workers, family, wait_for_marks, wait_until
 
 # ends when the test has made the file; the others are quick
 WAITS = "while not (here.parent.parent.parent / 'go').exists(): time.sleep(0.05)"
@@ -192,7 +192,8 @@ def test_a_scheduler_that_is_lost_is_said_and_another_goes_on(place):
     with cluster(2, place.folder) as (address, scheduler, workers):
         code, out, err = place.run("--resume", place.batch.name, "--scheduler", str(place.folder / "scheduler.json"))
         assert code == 0, err
-        assert not any(psutil.Process(worker.pid).children(recursive=True) for worker in workers)  # what they kept ready is gone
+        # what they kept ready for further jobs is gone
+        wait_until(lambda: not any(psutil.Process(worker.pid).children(recursive=True) for worker in workers))
     assert set(place.statuses().values()) == {"ok"}
     assert {key: times for key, times in snapshot(place).items() if key in done} == done
     assert {key: number for key, number in place.marks().items() if key in done} == {key: before[key] for key in done}

@@ -57,7 +57,7 @@ def test_yaml_says_the_same_with_values_of_a_type(folder):
                         "  start_s: 2\n  end_s: '20.5'\n  skip_broken: no\n"
                         "  window_s: 0.5\n  seed: 3\n  level: ' removed '\n  hop_s:\n"
                         "- dataset: set\n  machine: '01'\n  events: [x.txt]\n  skip_broken: true\n"
-                        "- {}\n", name="jobs.yaml")
+                        "- {normal: demo, anomalous: demo}\n", name="jobs.yaml")
     assert rows == [
         Row("jobs.yaml, row 1", "Süd {1}",
             Inputs((f"{folder}/{AWKWARD}", f"{folder}/a;b.wav"), (f"{folder}/sub/x.wav", f"{folder}/sub/y.wav"),
@@ -155,9 +155,9 @@ def test_byte_order_mark_delimiter_and_line_ends_change_nothing(folder, encoding
 
 
 def test_a_decimal_comma_is_a_number_of_seconds_where_no_comma_parts_the_fields(folder):
-    row, = good(folder, "dataset;start_s;end_s;window_s\nset;1,5;2.5;0,5\n")
+    row, = good(folder, "dataset;start_s;end_s;level\nset;1,5;2.5;kept, or not\n")
     assert (row.inputs.start_s, row.inputs.end_s) == (1.5, 2.5)
-    assert row.parameters == {"window_s": "0,5"}  # text stays text
+    assert row.parameters == {"level": "kept, or not"}  # text stays text
 
 
 @pytest.mark.parametrize(("cell", "paths"), [
@@ -257,7 +257,7 @@ def test_a_cell_wins_over_what_is_set_for_all_and_an_empty_one_does_not(folder):
 
 
 def test_a_problem_of_a_row_is_told_once_however_large_the_grid(folder):
-    rows, problems = read(folder, "name,normal\na,x.wav\nb,\n", grid=["seed=1,2,3", "C=1,2"])
+    rows, problems = read(folder, "name,normal,anomalous\na,x.wav,\nb,x.wav,y.wav\n", grid=["seed=1,2,3", "C=1,2"])
     assert len(problems) == 1 and [row.name for row in rows] == ["b"] * 6
 
 
@@ -381,3 +381,18 @@ def test_many_nested_anchors_stay_one_short_line(folder):
     text = "- {seed: &a0 [x, x]}\n" + "".join(f"- {{seed: &a{k} [*a{k - 1}, *a{k - 1}]}}\n" for k in range(1, 60))
     problems = bad(folder, text, name="jobs.yaml")
     assert len(problems) == 60 and max(map(len, problems)) < 200
+
+
+def test_a_row_without_recordings_is_the_demo_only_where_no_row_has_any(folder):
+    rows, problems = read(folder, "normal,anomalous,seed\na.wav,b.wav,1\n,,2\ndemo,demo,3\n")
+    assert [row.parameters["seed"] for row in rows] == ["1", "3"]
+    assert problems == ["jobs.csv, row 2 (line 3): names no recordings, though others do; where the demo is meant, write demo "
+                        "under normal and anomalous"]
+
+
+@pytest.mark.parametrize("delimiter, cell, value", [
+    (";", "0,5", "0.5"), (";", "-,5", "-.5"), ("\t", "12,25", "12.25"), (";", "1,2,3", "1,2,3"), (";", "a,5", "a,5"),
+    (",", '"0,5"', "0,5")])
+def test_a_parameter_may_have_a_decimal_comma_where_fields_are_parted_otherwise(folder, delimiter, cell, value):
+    rows = good(folder, f"seed{delimiter}window_s\n1{delimiter}{cell}\n")
+    assert rows[0].parameters["window_s"] == value

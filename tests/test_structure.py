@@ -51,7 +51,7 @@ ALLOWED = {
     "bookkeeping": {"catalogue", "index_page", "inputs", "machine", "parameters", "progress"},
     "reuse": {"detectors", "machine", "parameters", "runs"}, "ranks": set(),
     "batch_table": {"inputs", "manifests", "parameters"},
-    "batch_plan": {"bookkeeping", "datasets", "inputs", "loading", "plan", "progress", "reuse"},
+    "batch_plan": {"bookkeeping", "datasets", "inputs", "loading", "plan", "progress", "reuse", "runs"},
     "batch_job": {"reuse", "runners", "runs", "workers"}, "dask_engine": {"batch_job", "reuse"},
     "batch_work": {"batch_job", "inputs", "parameters", "plan", "reuse", "runs"},
     "batch_page": {"detectors", "index_page", "intervals", "pages", "parameters", "ranks"},
@@ -59,8 +59,8 @@ ALLOWED = {
                 "parameters", "plan", "progress", "reuse", "runners", "runs"},
     "execute": {"bookkeeping", "catalogue", "inputs", "loading", "machine", "plan", "progress", "runners", "runs", "workers"},
     "machines": {"execute", "loading", "pages", "runs", "sections"},
-    "cli": {"batches", "cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runners", "runs",
-            "units"},
+    "cli": {"batches", "cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runners",
+            "runs", "units"},
 }
 ONLY_IN = {
     "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
