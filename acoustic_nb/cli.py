@@ -291,32 +291,51 @@ def _first_sentence(verdict):
 
 
 def _list(arguments):
-    runs = _runs(_runs_dir(arguments))
+    runs_dir = _runs_dir(arguments)
+    runs = _runs(runs_dir)
+    batches = {run.folder.parent for run in runs if (run.folder.parent / BATCH).exists()}
     if not runs:
-        print(f"no runs in {_runs_dir(arguments)}; `acoustic-nb run` makes one")
+        print(f"no runs in {runs_dir}; `acoustic-nb run` makes one")
+    lines = {folder.name: _listed(folder, [run for run in runs if run.folder.parent == folder], folder.name, "batch")
+             for folder in batches}
     for run in runs:
-        from acoustic_nb.runners import is_running
-
-        manifest, statuses = run.read_manifest(), run.statuses()
-        ok = sum(status["status"] == "ok" for status in statuses.values())
-        skipped = sum(status["status"] == "skipped" for status in statuses.values())
-        state = "  running" if is_running(run.folder) else ""
-        inside = run.folder.parent.absolute() != _runs_dir(arguments).absolute()
-        name = f"{run.folder.parent.name}/{run.folder.name}" if inside else run.folder.name
-        more = f", {skipped} skipped" if skipped else ""
-        print(f"{name}  {ok}/{len(manifest['jobs'])} ok{more}{state}  {_size(run.folder)}\n"
-              f"    {_first_sentence(manifest['verdict'])}")
+        if run.folder.parent not in batches:
+            inside = run.folder.parent.absolute() != runs_dir.absolute()
+            name = f"{run.folder.parent.name}/{run.folder.name}" if inside else run.folder.name
+            lines[run.folder.name] = _listed(run.folder, [run], name, "run")
+    for name in sorted(lines, reverse=True):
+        print(lines[name])
     return 0
+
+
+def _listed(folder, runs, name, command):
+    """Two lines on a run, or on the runs of a batch."""
+    from acoustic_nb.runners import is_running
+
+    statuses = Counter(status["status"] for run in runs for status in run.statuses().values())
+    total, verdicts = sum(statuses.values()), [run.read_manifest()["verdict"] for run in runs]
+    state = ""
+    if is_running(folder):
+        state = "  running"
+    elif statuses["queued"] or statuses["running"]:
+        state = f"  interrupted, `acoustic-nb {command} --resume` goes on"
+    skipped = f", {statuses['skipped']} skipped" if statuses["skipped"] else ""
+    what = f"batch of {len(runs)} runs, " if command == "batch" else ""
+    kinds = Counter(verdict["kind"] for verdict in verdicts)
+    said = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common()) if what else _first_sentence(verdicts[0])
+    return f"{name}  {what}{statuses['ok']}/{total} ok{skipped}{state}  {_size(folder)}\n    {said}"
 
 
 def _remove(arguments):
     from acoustic_nb.runners import is_running
 
     beside = next((path for path in (Path(arguments.run), _runs_dir(arguments) / arguments.run)
-                   if (path / "overview.json").is_file()), None)  # several machines: a folder of runs
+                   if (path / "overview.json").is_file() or (path / BATCH).is_file()), None)  # a folder of runs
     runs = _runs(beside) if beside else [_find_run(arguments.run, arguments)]
     folder = beside.absolute() if beside else runs[0].folder
-    if any(is_running(run.folder) for run in runs):
+    if (folder.parent / BATCH).is_file():
+        raise ValueError(f"{folder}: belongs to a batch, whose overview needs it; remove {folder.parent.name}, or nothing")
+    if any(is_running(each) for each in (folder, *(run.folder for run in runs))):
         raise ValueError(f"{folder}: is running; wait for it, or end it first")
     if not arguments.yes:
         if not sys.stdin.isatty():
@@ -459,7 +478,10 @@ def _find_run(name, arguments):
 
     beside = _runs_dir(arguments) / name
     if Path(name).exists() or beside.exists():
-        return Run.open(beside if not Path(name).is_dir() and beside.exists() else name)
+        folder = beside if not Path(name).is_dir() and beside.exists() else Path(name)
+        if (folder / BATCH).is_file():
+            raise ValueError(f"{folder}: is a batch; go on with it by: acoustic-nb batch --resume {shlex.quote(name)}")
+        return Run.open(folder)
     known = _runs(_runs_dir(arguments))
     same = [run for run in known if run.folder.name == name]
     if len(same) == 1:

@@ -92,7 +92,7 @@ def networks(pair, rounds):
     """Rows on ``fit`` of the three networks."""
     tell(f"networks, {rounds} rounds")
     rows = []
-    for name, found in apart(network_speed.compare, pair, rounds, environment=kernel_environment(2)).items():
+    for name, found in apart(network_speed.compare, pair, rounds, environment=kernel_environment(max(1, cores() // 2))).items():
         ours, plain = ([one[f"{whose}_s"] / one[steps] for one in found] for whose, steps in (("ours", "steps"),
                                                                                            ("plain", "plain_steps")))
         rows.append([f"{name}: `fit`, {found[0]['epochs']:,} epochs, {found[0]['steps']:,} steps",
