@@ -9,6 +9,7 @@ import shlex
 import shutil
 import statistics
 import sys
+import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from acoustic_nb.runs import Run, make_dated_folder
 MANIFEST = "batch.json"
 JOB_S = 6.0          # of a notebook that has never run here
 LOOKED_AT = 1000     # status files, for the time that notebooks take
+PAGE_S = 0.5
 
 
 class WrongRows(ValueError):
@@ -212,11 +214,15 @@ class _Overview:
         if self.writing is None or self.writing.done():
             if self.writing is not None:
                 self.writing.result()  # what went wrong there goes wrong here
-            self.writing = self.thread.submit(self._write)
+            self.writing = self.thread.submit(self._write_soon)
 
     def close(self):
         """Write what is left to be written."""
         self.thread.shutdown()
+        self._write()
+
+    def _write_soon(self):
+        time.sleep(PAGE_S)  # by then the next job has begun, and others may have ended
         self._write()
 
     def _write(self):
