@@ -15,6 +15,7 @@ from acoustic_nb.inputs import Inputs
 from acoustic_nb.parameters import AFTERWARDS
 from acoustic_nb.plan import Plan, stages
 from acoustic_nb.reuse import DONE, is_whole, package_sha256
+from acoustic_nb.runners import runner_of
 from acoustic_nb.runs import Run
 
 FEATURES = "features"
@@ -71,10 +72,10 @@ class Work:
     def __init__(self, runs, found, ended):
         self.runs, self.found, self.ended = runs, found, ended
         self.statuses = [each.run.statuses() for each in runs]
-        self.waiting, self.given, self.features_done = [], {}, set()
+        self.waiting, self.given, self.features_done = {}, {}, set()  # dicts keep their order, and give up an entry at once
         for k, each in enumerate(runs):
             first, afterwards = stages([job for job in each.plan.jobs if self.statuses[k][job]["status"] == "queued"])
-            self.waiting += [(k, job) for job in [*[FEATURES] * bool(first), *first, *afterwards]]
+            self.waiting |= dict.fromkeys((k, job) for job in [*[FEATURES] * bool(first), *first, *afterwards])
 
     def jobs_left(self):
         """How many notebooks have not ended."""
@@ -89,7 +90,7 @@ class Work:
                 n_taken += 1
         for k, each in enumerate(self.runs):
             if not any((k, job) in self.waiting for job in each.plan.jobs if job not in AFTERWARDS):
-                self._drop(k, FEATURES)
+                self.waiting.pop((k, FEATURES), None)
         return n_taken
 
     def do(self, engine, progress, *, folder, runner, timeout_s):
@@ -117,14 +118,14 @@ class Work:
                 capacity = engine.capacity()
                 progress.tick(capacity)
                 while len(self.given) < capacity and (chosen := self._next(progress)):
-                    self.waiting.remove(chosen)
+                    del self.waiting[chosen]
                     self.given[chosen] = True
                     engine.give(chosen, {**common, **self._task(*chosen, timeout_s)})
                     progress.started(self._title(*chosen))
                 if ended := engine.wait(TICK_S):
                     self._back(*ended, progress)
         finally:
-            self._withdraw(folder)
+            self._withdraw(folder, runner)
 
     def _next(self, progress):
         """A job that can be given now; None where there is none. What can be taken instead is taken on the way."""
@@ -132,13 +133,13 @@ class Work:
             each = self.runs[k]
             if job == FEATURES:
                 if each.features in self.features_done:
-                    self.waiting.remove((k, job))
+                    del self.waiting[k, job]
                 elif not any(other == FEATURES and self.runs[m].features == each.features for m, other in self.given):
                     return k, job
                 continue
             if job in AFTERWARDS and not self._detectors_ended(k):
                 continue
-            if job not in AFTERWARDS and (k, FEATURES) in (*self.waiting, *self.given):
+            if job not in AFTERWARDS and ((k, FEATURES) in self.waiting or (k, FEATURES) in self.given):
                 continue
             if self._may_take(k, job) and each.take(job, self.found):
                 self._ended(k, job)
@@ -158,11 +159,11 @@ class Work:
     def _back(self, name, result, progress):
         """What comes of a job that a worker has given back."""
         (k, job), each = name, self.runs[name[0]]
-        del self.given[name]
         if isinstance(result, UnfitWorker):
             raise ValueError(str(result))
         if isinstance(result, OSError) and result.errno in NO_ROOM:
             raise result
+        del self.given[name]
         trouble = f"{type(result).__name__}: {' '.join(str(result).split())}" if isinstance(result, Exception) else result
         if job == FEATURES:
             self.features_done.add(each.features)
@@ -175,7 +176,7 @@ class Work:
         status = each.run.status(job)
         if status["status"] in ("queued", "running"):  # a worker was told to stop, though nobody has stopped it
             each.run.write_status(job, "queued")
-            self.waiting.insert(0, name)
+            self.waiting = {name: None, **self.waiting}
             progress.running.remove(self._title(k, job))
             return
         self._ended(k, job)
@@ -188,18 +189,15 @@ class Work:
 
     def _ended(self, k, job):
         self.statuses[k][job] = self.runs[k].run.status(job)
-        self._drop(k, job)
+        self.waiting.pop((k, job), None)  # a job that was given does not wait
         self.ended(k)
 
-    def _drop(self, k, job):
-        with suppress(ValueError):  # a job that was given does not wait
-            self.waiting.remove((k, job))
-
-    def _withdraw(self, folder):
+    def _withdraw(self, folder, runner):
         """Tell the workers that nobody wants the jobs any more that they are at, and leave no job as running."""
         if not self.given:
             return
-        (folder / "runner").unlink(missing_ok=True)
+        if runner_of(folder) == runner:
+            (folder / "runner").unlink(missing_ok=True)
         notebooks = [(self.runs[k].run, job) for k, job in self.given if job != FEATURES]
         end = time.monotonic() + STOP_S
         while time.monotonic() < end and any(run.status(job)["status"] == "running" for run, job in notebooks):

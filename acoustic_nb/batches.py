@@ -9,9 +9,9 @@ import shlex
 import shutil
 import statistics
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -206,24 +206,32 @@ class _Overview:
         self.folder, self.manifest, self.runs = folder, manifest, runs
         self.rows = [overview_row(each.run, entry) for each, entry in zip(runs, manifest["runs"], strict=True)]
         self.changed = {k for k, each in enumerate(runs) if each.run.read_manifest()["finished"] is None}
-        self.thread, self.writing = ThreadPoolExecutor(1), None
+        self.news, self.over, self.trouble = threading.Event(), False, None
+        self.thread = threading.Thread(target=self._keep_writing, daemon=True)
+        self.thread.start()
 
     def ended(self, k):
         """A job of the k-th run has come to its end."""
         self.changed.add(k)
-        if self.writing is None or self.writing.done():
-            if self.writing is not None:
-                self.writing.result()  # what went wrong there goes wrong here
-            self.writing = self.thread.submit(self._write_soon)
+        self.news.set()
+        if self.trouble:
+            raise self.trouble  # what went wrong there goes wrong here
 
     def close(self):
         """Write what is left to be written."""
-        self.thread.shutdown()
+        self.over = True
+        self.news.set()
+        self.thread.join()
         self._write()
 
-    def _write_soon(self):
-        time.sleep(PAGE_S)  # by then the next job has begun, and others may have ended
-        self._write()
+    def _keep_writing(self):
+        try:
+            while self.news.wait() and not self.over:
+                self.news.clear()
+                time.sleep(PAGE_S)  # by then the next job has begun, and others may have ended
+                self._write()
+        except Exception as problem:  # kept, and raised where somebody hears it
+            self.trouble = problem
 
     def _write(self):
         while self.changed:
