@@ -3,13 +3,15 @@
 Recordings that several rows share are listened to once.
 """
 
+import io
 from collections import defaultdict
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 
 from acoustic_nb.bookkeeping import identify
 from acoustic_nb.datasets import listen
 from acoustic_nb.inputs import Inputs, find_entries
-from acoustic_nb.loading import check_recordings, check_settings
+from acoustic_nb.loading import check_recordings, wrong_settings
 from acoustic_nb.plan import Plan
 from acoustic_nb.progress import progress_bar
 from acoustic_nb.reuse import features_key, job_keys
@@ -98,12 +100,10 @@ def _checked_plan(row, notebooks, wrong):
     if len(good) < len(row.parameters):
         return None
     plan = notebooks.plan(good)
-    try:
-        check_settings(plan.settings)
-    except ValueError as error:
-        wrong[str(error)].append(row.where)
-        return None
-    return plan
+    found = wrong_settings(plan.settings)
+    for problem in found:
+        wrong[problem].append(row.where)
+    return None if found else plan
 
 
 def _listened(inputs, plan, heard):
@@ -113,12 +113,18 @@ def _listened(inputs, plan, heard):
     if key not in heard:
         for other in [other for other in heard if other[0].is_demo]:
             del heard[other]  # the demo is held in memory
-        heard[key] = listen(find_entries(inputs), inputs, channel=channel, seed=seed)
+        try:
+            heard[key] = listen(find_entries(inputs), inputs, channel=channel, seed=seed)
+        except (ValueError, OSError) as error:  # so that it is not tried again
+            heard[key] = error
+    if isinstance(heard[key], Exception):
+        raise heard[key]
     return heard[key]
 
 
 def _planned(row, machine, plan, recordings, left_out, known):
-    together = check_recordings(recordings, plan.settings)
+    with redirect_stdout(io.StringIO()):  # what it says of each run, the run's own report says
+        together = check_recordings(recordings, plan.settings)
     inputs = replace(row.inputs, machine=machine)
     name = "_".join(filter(None, (row.name, machine if row.inputs.machine is None else ""))) if row.name else inputs.title(
         [recording.name for recording in together])

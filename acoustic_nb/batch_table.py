@@ -252,7 +252,9 @@ def _value(column, value, folder, decimal_comma):
         return text.replace(",", ".") if decimal_comma and re.fullmatch(r"[+-]?\d*,\d+", str(text)) else text
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"{column} is a text; put quotes around it")
-    if column in ("name", "machine"):
+    if column == "name":
+        return " ".join(value.split())
+    if column == "machine":
         return value.strip()
     if column == "dataset":
         return full(value)

@@ -115,6 +115,9 @@ class Work:
         common = {"batch": str(folder), "runner": runner, "source": package_sha256()}
         try:
             while self.waiting or self.given:
+                if runner_of(folder) != runner:
+                    raise ValueError(f"{folder}: another runner has taken over, or the file runner there was removed; wait for "
+                                     "it, or resume the batch")
                 capacity = engine.capacity()
                 progress.tick(capacity)
                 while len(self.given) < capacity and (chosen := self._next(progress)):
@@ -196,8 +199,9 @@ class Work:
         """Tell the workers that nobody wants the jobs any more that they are at, and leave no job as running."""
         if not self.given:
             return
-        if runner_of(folder) == runner:
-            (folder / "runner").unlink(missing_ok=True)
+        if runner_of(folder) not in (runner, ""):
+            return  # the statuses are another's by now
+        (folder / "runner").unlink(missing_ok=True)
         notebooks = [(self.runs[k].run, job) for k, job in self.given if job != FEATURES]
         end = time.monotonic() + STOP_S
         while time.monotonic() < end and any(run.status(job)["status"] == "running" for run, job in notebooks):

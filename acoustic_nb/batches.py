@@ -26,7 +26,7 @@ from acoustic_nb.parameters import AFTERWARDS, GIVEN_BY_THE_RUN
 from acoustic_nb.plan import Notebooks, unfinished
 from acoustic_nb.progress import BatchProgress, duration
 from acoustic_nb.reuse import DONE, finished_jobs, is_whole, made_by
-from acoustic_nb.runners import owned, stoppable
+from acoustic_nb.runners import owned, runner_of, stoppable
 from acoustic_nb.runs import Run, make_dated_folder
 
 MANIFEST = "batch.json"
@@ -95,7 +95,7 @@ def start_batch(runs_dir, table, *, name=None, grid=(), parameters=None, only=No
             print(f"    {_title(each.name, settings)}: {len(each.facts)} recordings, {duration(each.duration_s)}")
         return None
     folder = make_dated_folder(runs_dir, name or Path(table).stem)
-    with owned(folder) as runner, _kept(folder):
+    with owned(folder) as runner, _kept(folder, runner):
         runs = []
         for each, settings in zip(planned, _differing(planned), strict=True):
             run = Run.create(folder, _title(each.name, settings))
@@ -126,7 +126,7 @@ def resume_batch(folder, *, command="", notebooks=None, workers=None, scheduler=
         raise ValueError(f"{folder}: was started with other notebooks, or another version of acoustic_nb or of its libraries "
                          f"(commit {manifest['git_commit'] or 'unknown'}), so finished and new jobs would not belong together; go "
                          "back to that, or start the batch anew")
-    with owned(folder) as runner, _kept(folder):
+    with owned(folder) as runner, _kept(folder, runner):
         n_left = n_jobs = 0
         for entry in manifest["runs"]:
             run = Run(folder / entry["folder"])
@@ -245,7 +245,7 @@ class _Overview:
 
 
 @contextmanager
-def _kept(folder):
+def _kept(folder, runner):
     """After what ends a batch early, keep what has been done and say how to go on with it; nothing done leaves nothing behind."""
     try:
         with stoppable(_resumption(folder)):
@@ -254,7 +254,7 @@ def _kept(folder):
         runs = [Run(path.parent) for path in folder.glob("*/status")]
         if (folder / MANIFEST).exists() and any(status["status"] != "queued" for run in runs for status in run.statuses().values()):
             print(f"go on with: {shlex.join(_resumption(folder))}", file=sys.stderr)
-        else:
+        elif runner_of(folder) in (runner, ""):
             shutil.rmtree(folder)
         raise
 

@@ -83,8 +83,7 @@ def listen(found, inputs, *, channel="mean", seed=0):
     left_out : list of (path, reason)
         Broken files, where ``inputs.skip_broken``.
     """
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be a whole number from 0 to {2**32 - 1}, got {seed}")
+    check_seed(seed)
     if inputs.is_demo:
         return demo_pair(seed), []
     catalogue = os.path.expanduser(inputs.dataset)
@@ -109,6 +108,12 @@ def listen(found, inputs, *, channel="mean", seed=0):
     if not recordings:
         raise AudioError(f"none of the {len(found.entries)} files can be used; the first is {left_out[0][0]}: {left_out[0][1]}")
     return _named(recordings), left_out
+
+
+def check_seed(seed):
+    """Refuse, with a ValueError, what is no seed."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be a whole number from 0 to {2**32 - 1}, got {seed}")
 
 
 def brought_together(recordings, *, sample_rate="native", window_s=1.0, hop_s=0.5):

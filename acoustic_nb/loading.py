@@ -1,7 +1,7 @@
 """Loading: the recordings of a run, listened to and checked together with the settings before anything is started."""
 
 from acoustic_nb.catalogue import audit_text, pick
-from acoustic_nb.datasets import brought_together, listen, refuse_same_audio
+from acoustic_nb.datasets import brought_together, check_seed, listen, refuse_same_audio
 from acoustic_nb.inputs import find_entries
 
 
@@ -10,7 +10,8 @@ def load_inputs(inputs, settings):
 
     What was recognised and heard is printed on the way.
     """
-    check_settings(settings)
+    if wrong := wrong_settings(settings):
+        raise ValueError("; ".join(wrong))
     found = find_entries(inputs)
     print(found.sentence)
     recordings, left_out = listen(found, inputs, channel=settings["channel"], seed=settings["seed"])
@@ -18,8 +19,8 @@ def load_inputs(inputs, settings):
     return check_recordings(recordings, settings), left_out
 
 
-def check_settings(settings):
-    """Refuse, with a ValueError, settings that no recording could make good, and a cache that is none."""
+def wrong_settings(settings):
+    """What is wrong with settings whatever the recordings, and with the cache's: a list of lines."""
     from acoustic_nb.cache import cache_folder, cache_limit_bytes
     from acoustic_nb.clips import pool_scores
     from acoustic_nb.features import check_features
@@ -27,14 +28,19 @@ def check_settings(settings):
     from acoustic_nb.seeds import check_seeds
     from acoustic_nb.thresholds import check_rate
 
-    cache_folder()
-    cache_limit_bytes()
-    check_rate(settings["false_alarm_rate"])
-    check_features(n_mfcc=settings["n_mfcc"], level=settings["level"])
-    check_seeds(settings.get("seeds", 1))
-    pool_scores([0.0], settings["clip_score"])
+    checks = [
+        cache_folder, cache_limit_bytes, lambda: check_seed(settings["seed"]), lambda: check_rate(settings["false_alarm_rate"]),
+        lambda: check_features(n_mfcc=settings["n_mfcc"], level=settings["level"]), lambda: check_seeds(settings.get("seeds", 1)),
+        lambda: pool_scores([0.0], settings["clip_score"])]
     if "trials" in settings:  # the sensitivity is run too
-        check_trials(settings["trials"])
+        checks.append(lambda: check_trials(settings["trials"]))
+    wrong = []
+    for check in checks:
+        try:
+            check()
+        except ValueError as error:
+            wrong.append(str(error))
+    return wrong
 
 
 def check_recordings(recordings, settings):

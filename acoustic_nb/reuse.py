@@ -49,8 +49,10 @@ def job_keys(plan, recordings, left_out):
     dict
         ``{job: hexadecimal digits}``.
     """
-    heard = [{**{name: value for name, value in recording.facts().items() if name != "path"}, "content": recording.audit["content"]}
+    heard = [{**{name: value for name, value in recording.facts().items() if name != "path"}, "content": recording.audit["content"],
+              "layout": recording.layout, "events": recording.events and [vars(event) for event in recording.events]}
              for recording in recordings]
+    left_out = [(Path(path).name, reason) for path, reason in left_out]
     keys = {}
     for job in sorted(plan.jobs, key=lambda job: job in AFTERWARDS):
         settings = {name: plan.given[job].get(name, entry["default"]) for name, entry in plan.listed[job].items()

@@ -35,19 +35,27 @@ def is_running(folder):
         pid, begun, host = runner_of(folder).split(maxsplit=2)
         if host.strip() != _computer():
             return abs(time.time() - (folder / "runner").stat().st_mtime) < SILENCE_S
-        return abs(psutil.Process(int(pid)).create_time() - float(begun)) < 2
+        process = psutil.Process(int(pid))
+        return abs(process.create_time() - float(begun)) < 2 and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
 @contextmanager
 def owned(folder):
     """Keep a second runner away from the folder; yields what this one is called."""
-    for place in (folder, folder.parent):  # a run may lie in a batch that is running
+    # a run may lie in a batch that is running, and a batch hold a run that is gone on with by itself
+    for place in (folder, folder.parent, *(path.parent for path in folder.glob("*/runner"))):
         if is_running(place):
-            raise ValueError(f"{place}: is running already, in process {runner_of(place).split()[0]}; wait for it, or end it first")
+            process = runner_of(place).partition(" ")[0]
+            raise ValueError(f"{place}: is running already, in process {process}; wait for it, or end it first")
     name = f"{os.getpid()} {psutil.Process().create_time()} {_computer()}\n"
     path = folder / "runner"
-    path.write_text(name, encoding="utf-8")
+    path.unlink(missing_ok=True)  # of one that is dead
+    try:
+        with open(path, "x", encoding="utf-8") as file:  # of two at once, one
+            file.write(name)
+    except FileExistsError:
+        raise ValueError(f"{folder}: another process has just begun with it; wait for it, or end it first") from None
     over = threading.Event()
     threading.Thread(target=_beat, args=(path, over), daemon=True).start()
     try:

@@ -218,10 +218,12 @@ def test_what_cannot_be_listened_to_is_not_tried_again_for_every_row(plan, heard
 
 
 def test_what_cannot_be_used_is_left_out_where_the_row_allows_it(plan, place):
-    run, = good(plan("normal,anomalous,skip_broken\nLüfter {1} heil.wav; stumm.wav,kaputt.wav,yes\n"))
+    run, without = good(plan(f"normal,anomalous,skip_broken\nLüfter {{1}} heil.wav; stumm.wav,kaputt.wav,yes\n{PAIR},\n"))
     (path, reason), = run.left_out
     assert path == str(place.folder / "stumm.wav") and reason.startswith("digital silence")
     assert [each.name for each in run.recordings] == ["Lüfter {1} heil", "kaputt"]
+    assert without.left_out == [] and without.facts == run.facts
+    assert not set(without.keys.values()) & set(run.keys.values())  # its notebooks say what was left out
 
 
 # ---- what is wrong
@@ -234,6 +236,7 @@ WRONG = [  # rows below the first one, and what is wrong with them
     ("f,Lüfter {1} heil.wav,kopie.wav,,", ["holds the same audio as"]),
     ("g,stumm.wav,kaputt.wav,,", ["stumm.wav: digital silence"]),
     (f"h,{PAIR},-2,", ["window_s must be a positive number"]),
+    (f"...,{PAIR},,", ["a run needs a name with at least one letter or digit, got '...'"]),
     ("i,fort.wav,kaputt.wav,x,y", ["window_s is a number such as 1.0, got 'x'", "seed is a whole number such as 0, got 'y'",
                                    "fort.wav: no such"]),
 ]
@@ -245,7 +248,7 @@ def test_everything_that_is_wrong_in_any_row_is_told_at_once_and_once(plan, grid
     where = ", n_clusters 3 (and 2 more)" if grid else ""
     expected = [(f"jobs.csv, row {number} (line {number + 1}){where}: ", part)
                 for number, (_, parts) in enumerate(WRONG, start=2) for part in parts]
-    assert len(problems) == len(expected) == 10
+    assert len(problems) == len(expected) == 11
     for problem, (row, part) in zip(problems, expected, strict=True):
         assert problem.startswith(row) and part in problem and "\n" not in problem, problem
     assert {run.name for run in runs} == {"a"} and len(runs) == (3 if grid else 1)

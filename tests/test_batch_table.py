@@ -190,7 +190,7 @@ def test_paths_are_relative_to_the_table_absolute_or_at_home(folder, monkeypatch
 def test_quoted_fields_and_blank_rows(folder):
     rows = good(folder, 'name,dataset\n\n"a ""b""\nc","x,y"\n,\n   \nfan,set\n')
     assert [(row.where, row.name, row.inputs.dataset) for row in rows] == [
-        ("jobs.csv, row 1 (line 3)", 'a "b"\nc', f"{folder}/x,y"), ("jobs.csv, row 2 (line 7)", "fan", f"{folder}/set")]
+        ("jobs.csv, row 1 (line 3)", 'a "b" c', f"{folder}/x,y"), ("jobs.csv, row 2 (line 7)", "fan", f"{folder}/set")]
 
 
 def test_two_rows_of_the_same_name_are_fine(folder):

@@ -59,7 +59,7 @@ def batch_run(batch, name, jobs=SMALL, *, keys=None, features=None, statuses=Non
 
 def finish(run, job, status="ok", **more):
     """Leave of a job what a worker leaves."""
-    if status in ("ok", "skipped"):
+    if status not in ("queued", "running"):  # what has failed is reported too
         for file in (f"{STEMS[job]}.ipynb", f"reports/{STEMS[job]}.html"):
             (run.folder / file).write_text(f"{run.folder.name} {job}", encoding="utf-8")
     if status == "ok" and job in DETECTORS:
@@ -99,6 +99,7 @@ class Engine:
         self.log.append("give {} {}".format(*name))
         k, job = name
         if job != "features":
+            assert self.runs[k].run.status(job)["status"] == "queued"
             self.runs[k].run.write_status(job, "running", where="here", key=self.runs[k].keys[job])
 
     def wait(self, timeout_s):
@@ -301,7 +302,7 @@ def test_where_everything_was_done_nothing_is_left(batch, tmp_path):
     found = finished(batch_run(tmp_path / "earlier", "pump", keys=TWINS))
     work = Work([batch_run(batch, "pump", keys=TWINS)], found, lambda k: None)
     assert work.jobs_left() == 3
-    assert (work.take_what_is_done(), work.jobs_left(), work.waiting) == (3, 0, [])
+    assert (work.take_what_is_done(), work.jobs_left(), list(work.waiting)) == (3, 0, [])
 
 
 def test_who_first_did_it_is_known_through_two_steps(tmp_path):
@@ -356,12 +357,13 @@ def test_what_was_skipped_is_taken_without_results(batch, tmp_path):
 # ---- jobs that come back undone, and what stops a batch
 
 @pytest.mark.parametrize("status", ["queued: interrupted", "running"])
-def test_a_job_that_is_handed_back_is_given_again(batch, status):
-    runs = [batch_run(batch, "pump")]
+def test_a_job_that_is_handed_back_is_given_again_before_all_others(batch, status):
+    runs = [batch_run(batch, name, features="A") for name in ("pump", "fan")]
     engine = do(batch, runs, 1, endings={(0, "svm"): [status, status, "ok"], (0, "comparison"): [status, "ok"]})
     assert [entry for entry in engine.log if "give" in entry] == [
-        "give 0 features", "give 0 kmeans", *["give 0 svm"] * 3, *["give 0 comparison"] * 2]
-    assert set(engine.statuses.values()) == {"ok"} and engine.ended == [0, 0, 0]
+        "give 0 features", "give 0 kmeans", *["give 0 svm"] * 3, *["give 0 comparison"] * 2,
+        "give 1 kmeans", "give 1 svm", "give 1 comparison"]
+    assert set(engine.statuses.values()) == {"ok"} and engine.ended == [0, 0, 0, 1, 1, 1]
 
 
 def test_a_worker_that_is_unfit_stops_the_batch(batch):
@@ -450,6 +452,15 @@ def test_runs_with_jobs_under_way_are_told_as_changed_after_an_exception(batch):
 
 def test_the_file_of_a_runner_that_has_taken_over_is_left_alone(batch):
     (batch / "runner").write_text("somebody else", encoding="utf-8")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(ValueError, match="another runner has taken over"):
         do(batch, [batch_run(batch, "pump")], 2, breaks=(2, KeyboardInterrupt()))
     assert (batch / "runner").read_text(encoding="utf-8") == "somebody else"
+
+
+def test_a_batch_that_another_runner_has_taken_over_stops(batch):
+    # its workers hand every job back at once, since it is not wanted any more
+    (batch / "runner").write_text("somebody else", encoding="utf-8")
+    runs = [batch_run(batch, "pump")]
+    with pytest.raises((ValueError, OSError), match="somebody else|another runner|taken over"):
+        do(batch, runs, 2, endings={(0, "kmeans"): ["queued"] * 300})
+    assert set(statuses(runs).values()) == {"queued"}
