@@ -1,15 +1,17 @@
 """A job of a batch, as a Dask worker does it: handed to a process of its own (``workers.py``) and watched over.
 
 Whatever happens to that process, this one stays; if this one is killed, that one ends, and its kernel with it. A Dask worker must
-see the same folders as the runner.
+see the same folders as the runner, and have the same package in the same place.
 """
 
 import os
 import platform
 import signal
+from functools import cache
 from pathlib import Path
 
-from acoustic_nb.reuse import package_sha256
+from acoustic_nb.machine import check_kernel
+from acoustic_nb.reuse import made_by, package_sha256
 from acoustic_nb.runners import Wanted, runner_of
 from acoustic_nb.runs import Run
 from acoustic_nb.workers import Workers
@@ -25,12 +27,12 @@ def dask_setup(worker):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class UnfitWorker(RuntimeError):
+class UnfitWorker(ValueError):
     """A Dask worker that cannot do jobs; its message says why."""
 
 
-def check_worker(batch, runner, source):
-    """What is wrong with this Dask worker, in a line; None where it can do jobs.
+def check_worker(batch, runner, made, notebooks):
+    """What is wrong with this Dask worker, in a line; None where it can do jobs, with the results that the runner expects.
 
     Parameters
     ----------
@@ -38,16 +40,29 @@ def check_worker(batch, runner, source):
         Folder of the batch.
     runner : str
         What its runner is called.
-    source : str
-        The runner's ``package_sha256()``.
+    made : str
+        The runner's ``reuse.made_by(notebooks)``.
+    notebooks : dict
+        ``{job: path}``.
     """
     here = f"the worker on {platform.node()} (process {os.getpid()})"
-    if package_sha256() != source:
-        return (f"{here} has another version of acoustic_nb, in {Path(__file__).parent}; install the one of the runner, and start "
-                "the worker again")
     if runner_of(Path(batch)) != runner:
         return f"{here} does not see {batch}; runs and recordings must lie in folders that all workers share (--runs-dir)"
+    missing = next((path for path in notebooks.values() if not Path(path).is_file()), None)
+    if missing:
+        return f"{here} does not see {missing}; acoustic_nb must lie under the same path for all workers"
+    if made_by(notebooks) != made or package_sha256() != _loaded():
+        return (f"{here} has another version of acoustic_nb, in {Path(__file__).parent}, or of a library; install what the runner "
+                "has, and start the worker again")
+    try:
+        _check_kernel()
+    except ValueError as error:
+        return f"{here}: {error}"
     return None
+
+
+_check_kernel = cache(check_kernel)
+_loaded = cache(package_sha256)  # the source as it was when this process began to do jobs
 
 
 def do_job(task):
@@ -58,8 +73,8 @@ def do_job(task):
     Parameters
     ----------
     task : dict
-        ``batch``, ``runner``, ``source`` as in ``check_worker``; ``run`` (folder), ``job``, ``about`` (for its status); and what
-        ``Workers.give`` takes.
+        ``batch``, ``runner``, ``made``, ``notebooks`` as in ``check_worker``; ``run`` (folder), ``job``, ``about`` (for its
+        status); and what ``Workers.give`` takes.
 
     Returns
     -------
@@ -73,12 +88,12 @@ def do_job(task):
     """
     task = dict(task)
     run, job, about = Run(Path(task.pop("run"))), task.pop("job"), task.get("about", {})
-    batch, runner, source = (task.pop(name) for name in ("batch", "runner", "source"))
-    wanted = Wanted(Path(batch), runner)
-    if not wanted.is_so() and runner_of(Path(batch)):
-        return None  # another runner has taken over
-    if problem := check_worker(batch, runner, source):
+    batch, runner, made, notebooks = (task.pop(name) for name in ("batch", "runner", "made", "notebooks"))
+    if runner_of(Path(batch)) not in (runner, ""):
+        return None  # it stops, or another one has taken over
+    if problem := check_worker(batch, runner, made, notebooks):
         raise UnfitWorker(problem)
+    wanted = Wanted(Path(batch), runner)
     if "share" in task:
         ended = _in_a_worker(run, job, task, wanted.is_so)
         return ended and ended.trouble
@@ -89,10 +104,11 @@ def do_job(task):
 
     def is_mine():
         status = run.status(job)
-        return wanted.is_so() and (status["status"] != "running" or status["where"] == me)
+        return wanted.is_so() and (status["status"] != "running" or status.get("where") == me)
 
     while len(lost) < LOSSES:
         run.write_status(job, "running", where=me, lost=lost, **about)
+        run.forget(job)  # what an earlier attempt has kept is no result of this one
         ended = _in_a_worker(run, job, task, is_mine)
         if ended is None:
             if run.status(job).get("where") == me:
@@ -102,6 +118,7 @@ def do_job(task):
             return None
         lost.append(ended.trouble)
     run.write_status(job, "dead", error=f"set aside, since it has cost {LOSSES} workers: {'; then '.join(lost)}", **about)
+    run.forget(job)
     return None
 
 
@@ -113,11 +130,18 @@ def end_workers():
 
 def _in_a_worker(run, job, task, is_wanted):
     """Have a process of its own do it, and return how it ended; None where nobody wants it any more."""
-    workers = _idle.pop() if _idle else Workers(1, threads=THREADS, title=f"of Dask worker {os.getpid()}")
-    workers.give(run, job, **task)
-    while not (ended := workers.wait(POLL_S)):
-        if not is_wanted():
-            workers.stop()
-            break
+    try:
+        workers = _idle.pop()
+    except IndexError:  # none, or another thread was faster
+        workers = Workers(1, threads=THREADS, title=f"of Dask worker {os.getpid()}")
+    try:
+        workers.give(run, job, **task)
+        while not (ended := workers.wait(POLL_S)):
+            if not is_wanted():
+                workers.stop()
+                break
+    except BaseException:
+        workers.stop()
+        raise
     _idle.append(workers)
     return ended

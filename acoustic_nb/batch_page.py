@@ -47,7 +47,7 @@ def overview_row(run, about):
         detectors = {row["detector"]: {**{name: row[name] for name in KEPT}, "supervised": bool(row["supervised"])}
                      for row in summary.to_dict("records")}
     else:
-        detectors = {name: _kept(run.load_detector(name)[2]) for name in run.detectors()}
+        detectors = {name: _kept(run.load_metrics(name)) for name in run.detectors()}
     return {**{name: about[name] for name in ("name", "settings", "folder")}, "page": (run.folder / "index.html").is_file(),
             "ended": bool(jobs) and not any(job["status"] in ("queued", "running") for job in jobs), "verdict": run.verdict(),
             "jobs": jobs, "detectors": detectors,

@@ -4,8 +4,6 @@ Detectors of a run wait for its features, the comparison for its detectors, and 
 for that one. No more jobs are given than there are workers to do them, so what is given is running.
 """
 
-import errno
-import os
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,13 +12,12 @@ from acoustic_nb.batch_job import UnfitWorker
 from acoustic_nb.inputs import Inputs
 from acoustic_nb.parameters import AFTERWARDS
 from acoustic_nb.plan import Plan, stages
-from acoustic_nb.reuse import DONE, is_whole, package_sha256
-from acoustic_nb.runners import runner_of
-from acoustic_nb.runs import Run
+from acoustic_nb.reuse import DONE, is_whole
+from acoustic_nb.runners import announce_stop, runner_of
+from acoustic_nb.runs import NO_ROOM, Run
 
 FEATURES = "features"
 TICK_S, STOP_S = 0.2, 10.0
-NO_ROOM = {number: os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)}
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,10 @@ class BatchRun:
         source, stem = found.get(self.keys[job]), self.plan.jobs[job].stem
         if source is None or source == self.run or not is_whole(source, job, stem):
             return False
-        self.run.take(job, source, stem)
+        try:
+            self.run.take(job, source, stem)
+        except FileNotFoundError:  # it is being removed just now
+            return False
         return True
 
 
@@ -93,7 +93,7 @@ class Work:
                 self.waiting.pop((k, FEATURES), None)
         return n_taken
 
-    def do(self, engine, progress, *, folder, runner, timeout_s):
+    def do(self, engine, progress, *, folder, runner, expected, timeout_s):
         """Have the engine do what is left.
 
         Parameters
@@ -104,15 +104,17 @@ class Work:
             Of the batch.
         runner : str
             What this process is called there.
+        expected : dict
+            ``made`` and ``notebooks``, as for ``batch_job.check_worker``.
         timeout_s : float
             Longest time for one cell.
 
         Raises
         ------
-        SchedulerLost, OSError, ValueError
-            If the scheduler is gone, the disk full, or a worker cannot do jobs. No job is left as running then, nor after Ctrl-C.
+        SchedulerLost, UnfitWorker, OSError, ValueError
+            If the scheduler is gone, no worker can do jobs, the disk is full, or another runner has taken over. No job is left as
+            running then, nor after Ctrl-C.
         """
-        common = {"batch": str(folder), "runner": runner, "source": package_sha256()}
         try:
             while self.waiting or self.given:
                 if runner_of(folder) != runner:
@@ -123,7 +125,7 @@ class Work:
                 while len(self.given) < capacity and (chosen := self._next(progress)):
                     del self.waiting[chosen]
                     self.given[chosen] = True
-                    engine.give(chosen, {**common, **self._task(*chosen, timeout_s)})
+                    engine.give(chosen, {"batch": str(folder), "runner": runner, **expected, **self._task(*chosen, timeout_s)})
                     progress.started(self._title(*chosen))
                 if ended := engine.wait(TICK_S):
                     self._back(*ended, progress)
@@ -163,25 +165,24 @@ class Work:
         """What comes of a job that a worker has given back."""
         (k, job), each = name, self.runs[name[0]]
         if isinstance(result, UnfitWorker):
-            raise ValueError(str(result))
+            progress.say(str(result))
+            return self._again(name, progress)
         if isinstance(result, OSError) and result.errno in NO_ROOM:
             raise result
-        del self.given[name]
         trouble = f"{type(result).__name__}: {' '.join(str(result).split())}" if isinstance(result, Exception) else result
         if job == FEATURES:
+            del self.given[name]
             self.features_done.add(each.features)
             progress.running.remove(self._title(k, job))
             if trouble:
                 progress.say(f"{self._title(k, job)}: {trouble}")
-            return
+            return None
         if trouble:
             each.run.write_status(job, "dead", error=trouble, key=each.keys[job])
         status = each.run.status(job)
         if status["status"] in ("queued", "running"):  # a worker was told to stop, though nobody has stopped it
-            each.run.write_status(job, "queued")
-            self.waiting = {name: None, **self.waiting}
-            progress.running.remove(self._title(k, job))
-            return
+            return self._again(name, progress)
+        del self.given[name]
         self._ended(k, job)
         progress.finished(self._title(k, job), status)
         if status["status"] in DONE and (job not in AFTERWARDS or self._detectors_done(k)):
@@ -189,6 +190,16 @@ class Work:
         for number, words in NO_ROOM.items():
             if words in (status["error"] or ""):
                 raise OSError(number, words, str(each.run.folder))
+        return None
+
+    def _again(self, name, progress):
+        """Have a job wait again that was given back."""
+        k, job = name
+        if job != FEATURES:
+            self.runs[k].run.write_status(job, "queued")
+        del self.given[name]
+        self.waiting = {name: None, **self.waiting}
+        progress.running.remove(self._title(k, job))
 
     def _ended(self, k, job):
         self.statuses[k][job] = self.runs[k].run.status(job)
@@ -199,9 +210,8 @@ class Work:
         """Tell the workers that nobody wants the jobs any more that they are at, and leave no job as running."""
         if not self.given:
             return
-        if runner_of(folder) not in (runner, ""):
+        if not announce_stop(folder, runner):
             return  # the statuses are another's by now
-        (folder / "runner").unlink(missing_ok=True)
         notebooks = [(self.runs[k].run, job) for k, job in self.given if job != FEATURES]
         end = time.monotonic() + STOP_S
         while time.monotonic() < end and any(run.status(job)["status"] == "running" for run, job in notebooks):

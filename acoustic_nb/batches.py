@@ -44,6 +44,10 @@ class WrongRows(ValueError):
         self.problems = problems
 
 
+class Stopped(RuntimeError):
+    """A batch that has ended early and can be resumed; its message says why."""
+
+
 def start_batch(runs_dir, table, *, name=None, grid=(), parameters=None, only=None, sensitivity=False, command="", notebooks=None,
                 workers=None, scheduler=None, host=None, timeout_s, dry_run=False):
     """Run every row of a table, into a new folder.
@@ -75,7 +79,9 @@ def start_batch(runs_dir, table, *, name=None, grid=(), parameters=None, only=No
     Raises
     ------
     WrongRows, ValueError, OSError
-        Nothing is left behind then, unless a job has been done.
+        Nothing is left behind then.
+    Stopped
+        If something has been done before it had to end.
     """
     chosen = Notebooks.choose(notebooks, only, sensitivity=sensitivity)
     known = {parameter for listed in chosen.listed.values() for parameter in listed} - set(GIVEN_BY_THE_RUN)
@@ -95,7 +101,7 @@ def start_batch(runs_dir, table, *, name=None, grid=(), parameters=None, only=No
             print(f"    {_title(each.name, settings)}: {len(each.facts)} recordings, {duration(each.duration_s)}")
         return None
     folder = make_dated_folder(runs_dir, name or Path(table).stem)
-    with owned(folder) as runner, _kept(folder, runner):
+    with owned(folder) as runner, _kept(folder, runner, is_new=True):
         runs = []
         for each, settings in zip(planned, _differing(planned), strict=True):
             run = Run.create(folder, _title(each.name, settings))
@@ -111,7 +117,7 @@ def start_batch(runs_dir, table, *, name=None, grid=(), parameters=None, only=No
     return folder
 
 
-def resume_batch(folder, *, command="", notebooks=None, workers=None, scheduler=None, host=None):
+def resume_batch(folder, *, command="", notebooks=None, workers=None, scheduler=None, host=None, timeout_s=None):
     """Do what is left of a batch; see ``start_batch``. Jobs that failed are tried again.
 
     Raises
@@ -126,7 +132,7 @@ def resume_batch(folder, *, command="", notebooks=None, workers=None, scheduler=
         raise ValueError(f"{folder}: was started with other notebooks, or another version of acoustic_nb or of its libraries "
                          f"(commit {manifest['git_commit'] or 'unknown'}), so finished and new jobs would not belong together; go "
                          "back to that, or start the batch anew")
-    with owned(folder) as runner, _kept(folder, runner):
+    with owned(folder) as runner, _kept(folder, runner, is_new=False):
         n_left = n_jobs = 0
         for entry in manifest["runs"]:
             run = Run(folder / entry["folder"])
@@ -137,7 +143,7 @@ def resume_batch(folder, *, command="", notebooks=None, workers=None, scheduler=
             n_left, n_jobs = n_left + len(todo), n_jobs + len(entry["keys"])
         print(f"{len(manifest['runs'])} runs, {n_jobs} notebooks: {n_jobs - n_left} are done, {n_left} to be run")
         manifest["resumed"] = [*manifest.get("resumed", []), {"at": now(), "command": command, **surroundings()}]
-        _write_manifest(folder, {**manifest, "finished": None, "problem": None})
+        _write_manifest(folder, {**manifest, "finished": None, "problem": None, "timeout_s": timeout_s or manifest["timeout_s"]})
         _work(folder, runner, finished_jobs(folder.parent), chosen, scheduler=scheduler, host=host,
               workers=worker_count(max(1, n_left), workers))
     return folder
@@ -184,19 +190,23 @@ def _work(folder, runner, found, chosen, *, workers, scheduler, host):
             n_failed = sum(number for status, number in counts.items() if status not in (*DONE, "queued"))
             progress = BatchProgress(sum(counts.values()), sum(counts.values()) - n_left, n_failed)
             with Engine(min(workers, n_left), scheduler=scheduler, host=host or LOOPBACK) as engine:
-                engine.check_workers(folder, runner)
+                expected = {"made": manifest["made_by"], "notebooks": {job: str(path) for job, path in chosen.jobs.items()}}
+                engine.check_workers(batch=str(folder), runner=runner, **expected)
                 try:
-                    work.do(engine, progress, folder=folder, runner=runner, timeout_s=manifest["timeout_s"])
+                    work.do(engine, progress, folder=folder, runner=runner, expected=expected, timeout_s=manifest["timeout_s"])
                 finally:
                     progress.close()
     except BaseException as error:
-        manifest["problem"] = "interrupted" if isinstance(error, KeyboardInterrupt) else " ".join(str(error).split())
+        manifest["problem"] = "interrupted" if isinstance(error, KeyboardInterrupt) else " ".join(_words(error).split())
         raise
     else:
         manifest["finished"] = now()
     finally:
-        overview.close()
-        _write_manifest(folder, manifest)
+        try:
+            overview.close()
+        finally:
+            if runner_of(folder).startswith(runner):  # else another has taken over
+                _write_manifest(folder, manifest)
 
 
 class _Overview:
@@ -214,14 +224,14 @@ class _Overview:
         """A job of the k-th run has come to its end."""
         self.changed.add(k)
         self.news.set()
-        if self.trouble:
-            raise self.trouble  # what went wrong there goes wrong here
 
     def close(self):
         """Write what is left to be written."""
         self.over = True
         self.news.set()
         self.thread.join()
+        if self.trouble:
+            raise self.trouble
         self._write()
 
     def _keep_writing(self):
@@ -230,7 +240,7 @@ class _Overview:
                 self.news.clear()
                 time.sleep(PAGE_S)  # by then the next job has begun, and others may have ended
                 self._write()
-        except Exception as problem:  # kept, and raised where somebody hears it
+        except Exception as problem:  # kept, and raised at the end: the work goes on
             self.trouble = problem
 
     def _write(self):
@@ -245,22 +255,31 @@ class _Overview:
 
 
 @contextmanager
-def _kept(folder, runner):
-    """After what ends a batch early, keep what has been done and say how to go on with it; nothing done leaves nothing behind."""
+def _kept(folder, runner, *, is_new):
+    """After what ends a batch early, say how to go on with it; a new one of which nothing has been done is not left behind."""
+    go_on = f"go on with: acoustic-nb batch --resume {shlex.quote(str(folder))}"
+
+    def interrupted():
+        return f"interrupted; {go_on}" if (folder / MANIFEST).exists() else "interrupted; no batch was started"
+
     try:
-        with stoppable(_resumption(folder)):
+        with stoppable(interrupted):
             yield
-    except Exception:
-        runs = [Run(path.parent) for path in folder.glob("*/status")]
-        if (folder / MANIFEST).exists() and any(status["status"] != "queued" for run in runs for status in run.statuses().values()):
-            print(f"go on with: {shlex.join(_resumption(folder))}", file=sys.stderr)
-        elif runner_of(folder) in (runner, ""):
+    except KeyboardInterrupt:
+        if is_new and not (folder / MANIFEST).exists():
             shutil.rmtree(folder)
         raise
+    except Exception as error:
+        statuses = [status for path in folder.glob("*/status") for status in Run(path.parent).statuses().values()]
+        if is_new and all(status["status"] == "queued" for status in statuses) and runner_of(folder).startswith(runner):
+            shutil.rmtree(folder)
+            raise
+        print(go_on, file=sys.stderr)
+        raise Stopped(" ".join(_words(error).split())) from error
 
 
-def _resumption(folder):
-    return ["acoustic-nb", "batch", "--resume", str(folder)]
+def _words(error):
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
 
 
 def _differing(planned):

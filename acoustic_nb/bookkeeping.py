@@ -51,8 +51,8 @@ def begin_run(run, plan, *, inputs, recordings, left_out, facts, given, command,
 def begin_again(run, todo, *, command):
     """Forget the results of the jobs ``todo`` of a run that is gone on with."""
     for job in todo:
-        run.forget(job)
         run.write_status(job, "queued")
+        run.forget(job)
     manifest = run.read_manifest()
     resumed = {"at": now(), "command": command, **surroundings()}
     run.write_manifest({**manifest, "finished": None, "resumed": [*manifest.get("resumed", []), resumed],
@@ -92,8 +92,9 @@ def finish_run(run):
         if comparison["status"] == "skipped":
             verdict["kind"] = "too_little_data"
     manifest = {**run.read_manifest(), "jobs": _outcome(run), "verdict": verdict or _no_verdict("there is no comparison")}
-    run.write_manifest({**manifest, "finished": now()})
+    run.write_manifest(manifest)
     write_index(run)
+    run.write_manifest({**manifest, "finished": now()})
 
 
 def identify(recordings, known=None):

@@ -212,12 +212,14 @@ def _batch(arguments):
         raise ValueError("--scheduler brings its own workers and addresses; leave out --workers and --host")
     timeout_s = _timeout_s(arguments)
     if arguments.resume:
-        _refuse_beside_resume(arguments, "batch", ("table", "grid", "dry_run", "timeout"))
-        folder = batches.resume_batch(_find_batch(arguments.resume, arguments), command=arguments.command_line, **engine)
-        return _told_batch(folder)
-    if not arguments.table:
+        _refuse_beside_resume(arguments, "batch", ("table", "grid", "dry_run"))
+    elif not arguments.table:
         raise ValueError("a batch needs a table, a row for each run: acoustic-nb batch jobs.csv")
     try:
+        if arguments.resume:
+            folder = batches.resume_batch(_find_batch(arguments.resume, arguments), command=arguments.command_line,
+                                          timeout_s=arguments.timeout, **engine)
+            return _told_batch(folder)
         folder = batches.start_batch(
             _runs_dir(arguments), arguments.table, name=arguments.name, grid=arguments.grid, parameters=_parameters(arguments),
             only=_only(arguments), sensitivity=arguments.sensitivity, command=arguments.command_line, timeout_s=timeout_s,
@@ -226,6 +228,9 @@ def _batch(arguments):
         for problem in error.problems:
             print(" ".join(problem.split()), file=sys.stderr)
         raise
+    except batches.Stopped as error:
+        print(f"acoustic-nb: {error}", file=sys.stderr)
+        return 1
     return _told_batch(folder) if folder else 0
 
 

@@ -5,6 +5,7 @@ writes its status. The process that was asked for the run, the runner, starts th
 the only one that decides.
 """
 
+import shlex
 import shutil
 import sys
 from contextlib import suppress
@@ -79,7 +80,7 @@ def start_run(runs_dir, *, name=None, inputs=DEMO_INPUTS, parameters=None, only=
         raise
     run = Run.create(runs_dir, name or inputs.title([recording.name for recording in recordings]))
     try:
-        with owned(run.folder), stoppable(_resumption(run)):
+        with owned(run.folder), stoppable(lambda: _interrupted(run)):
             begin_run(run, plan, inputs=inputs, recordings=recordings, left_out=left_out, facts=facts, given=parameters or {},
                       command=command, timeout_s=timeout_s)
             with Workers(_at_once(plan.jobs, workers), title=str(run.folder)) as workers:
@@ -103,7 +104,7 @@ def resume_run(run, *, command="", notebooks=None, workers=None, timeout_s=None,
     check_unchanged(run)
     plan = Notebooks.choose(notebooks, list(manifest["jobs"])).plan(manifest["given"])
     todo = unfinished(plan.jobs, run.statuses())
-    with owned(run.folder), stoppable(_resumption(run)):
+    with owned(run.folder), stoppable(lambda: _interrupted(run)):
         if todo:
             inputs = inputs_of(run)
             recordings, left_out = load(inputs, plan.settings)
@@ -124,8 +125,8 @@ def check_timeout(timeout_s):
         raise ValueError(f"the longest time for a cell must be a positive number of seconds, got {timeout_s:g}")
 
 
-def _resumption(run):
-    return ["acoustic-nb", "run", "--resume", str(run.folder)]
+def _interrupted(run):
+    return f"interrupted; go on with: acoustic-nb run --resume {shlex.quote(str(run.folder))}"
 
 
 def _at_once(todo, workers):

@@ -12,7 +12,7 @@ import psutil
 from acoustic_nb.parameters import CHECKOUT
 
 KERNEL_MEMORY_BYTES = 1.5 * 2**30
-PACKAGES = ("acoustic-nb", "numpy", "scipy", "librosa", "soundfile", "scikit-learn", "tensorflow", "keras", "pandas",
+PACKAGES = ("acoustic-nb", "numpy", "scipy", "librosa", "soundfile", "scikit-learn", "numba", "tensorflow", "keras", "pandas",
             "matplotlib", "papermill", "nbclient", "nbconvert", "ipykernel")
 
 

@@ -9,7 +9,6 @@ import json
 from functools import cache
 from pathlib import Path
 
-from acoustic_nb.detectors import DETECTORS
 from acoustic_nb.machine import versions
 from acoustic_nb.parameters import AFTERWARDS, GIVEN_BY_THE_RUN
 from acoustic_nb.runs import Run
@@ -29,7 +28,10 @@ def package_sha256():
 
 
 def made_by(jobs):
-    """What makes the results of ``jobs``, a dict ``{job: path}``: notebooks, the package's source, versions of the libraries."""
+    """What makes the results of ``jobs``, a dict ``{job: path}``: notebooks, the package's source, versions of the libraries.
+
+    Source and versions are those of the process when it first asked.
+    """
     return _digest([_program(), {job: _file_digest(path) for job, path in jobs.items()}])
 
 
@@ -86,9 +88,9 @@ def finished_jobs(runs_dir):
 
 
 def is_whole(run, job, stem):
-    """Whether a run still holds what it has kept of a job that is done."""
-    files = all((run.folder / file).is_file() for file in (f"{stem}.ipynb", f"reports/{stem}.html", f"status/{job}.json"))
-    return files and (job not in DETECTORS or run.status(job)["status"] != "ok" or job in run.detectors())
+    """Whether a run still holds all that it has kept of a job that is done."""
+    kept = run.status(job).get("kept", ())
+    return all((run.folder / file).is_file() for file in (f"{stem}.ipynb", f"reports/{stem}.html", *kept))
 
 
 @cache
@@ -97,7 +99,7 @@ def _program():
 
 
 def _file_digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _digest(parts):

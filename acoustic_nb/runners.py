@@ -1,12 +1,11 @@
 """Runners: one process at a time is at work on the folder of a run or a batch, and its end is told to whoever works for it.
 
 The file ``runner`` in the folder names the process: its number, when it began, and its computer. It is touched every few seconds,
-so that it tells on another computer, too, whether the runner lives; when the file is gone, all work for it ends.
+so that it tells on another computer, too, whether the runner lives; when it says that the runner stops, all work for it ends.
 """
 
 import os
 import platform
-import shlex
 import signal
 import sys
 import threading
@@ -20,10 +19,19 @@ SILENCE_S = 60.0
 
 
 def runner_of(folder):
-    """What the folder's runner calls itself; empty where there is none."""
+    """What the folder's runner calls itself, a line, and another where it is about to stop; empty where there is none."""
     with suppress(OSError, UnicodeDecodeError):
         return (folder / "runner").read_text(encoding="utf-8")
     return ""
+
+
+def announce_stop(folder, name):
+    """Write down that the runner ``name`` stops, and whether it may still write there: not where another has taken over."""
+    if not runner_of(folder).startswith(name):
+        return False
+    with suppress(OSError):  # a full disk takes none of its rights
+        (folder / "runner").write_text(f"{name}stopping\n", encoding="utf-8")
+    return True
 
 
 def is_running(folder):
@@ -32,8 +40,8 @@ def is_running(folder):
     On another computer it is taken to live as long as its file has been touched within a minute by this computer's clock.
     """
     with suppress(OSError, ValueError, psutil.Error):
-        pid, begun, host = runner_of(folder).split(maxsplit=2)
-        if host.strip() != _computer():
+        pid, begun, host = runner_of(folder).partition("\n")[0].split(maxsplit=2)
+        if host != _computer():
             return abs(time.time() - (folder / "runner").stat().st_mtime) < SILENCE_S
         process = psutil.Process(int(pid))
         return abs(process.create_time() - float(begun)) < 2 and process.status() != psutil.STATUS_ZOMBIE
@@ -62,7 +70,7 @@ def owned(folder):
         yield name
     finally:
         over.set()
-        if runner_of(folder) == name:
+        if runner_of(folder).startswith(name):
             path.unlink(missing_ok=True)
 
 
@@ -77,8 +85,8 @@ def _beat(path, over):
 
 
 @contextmanager
-def stoppable(go_on):
-    """SIGTERM and a closed terminal are Ctrl-C; after it, the command ``go_on`` (a list of words) is shown."""
+def stoppable(last_words):
+    """SIGTERM and a closed terminal are Ctrl-C; after it, the line that ``last_words()`` returns is shown."""
     def stop(number, frame):
         for each in before:  # once is enough, the clean-up is not to be disturbed
             signal.signal(each, signal.SIG_IGN)
@@ -93,7 +101,7 @@ def stoppable(go_on):
     try:
         yield
     except KeyboardInterrupt:
-        print(f"interrupted; go on with: {shlex.join(go_on)}", file=sys.stderr)
+        print(last_words(), file=sys.stderr)
         raise
     finally:
         for number, handler in before.items():

@@ -4,6 +4,7 @@ A file is either complete or not there: everything is written beside its place f
 strict: numpy numbers become plain ones, and a number that is not finite (an undefined metric) becomes null.
 """
 
+import errno
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from acoustic_nb.detectors import DETECTORS
 
 STATUSES = ("queued", "running", "ok", "skipped", "failed", "timeout", "dead")
 LONGEST_NAME_BYTES = 120
+NO_ROOM = {number: os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)}  # of a disk that is full, or a user's share
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,11 @@ class Run:
         folder = self.folder / name
         tables = [_read_csv(folder / f"{table}.csv", text=("recording", "part", "unit", "section", "domain"))
                   for table in ("scores", "items")]
-        return *tables, _read_json(folder / "metrics.json")
+        return *tables, self.load_metrics(name)
+
+    def load_metrics(self, name):
+        """What one detector has kept beside its tables, a dict; it is one of ``detectors()``."""
+        return _read_json(self.folder / name / "metrics.json")
 
     def detectors(self):
         """Names of the detectors with complete results, in the order of their notebooks; new ones after the six."""

@@ -11,6 +11,7 @@ import os
 import queue
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -20,10 +21,11 @@ from pathlib import Path
 import psutil
 
 from acoustic_nb.parameters import literal_path
-from acoustic_nb.runs import Run
+from acoustic_nb.runs import NO_ROOM, Run
 
 SKIPPED_BY = "NotEnoughData"
 SAVE_S = 5.0
+BEAT_S = 2.0
 
 
 def _serve(scratch):
@@ -32,6 +34,7 @@ def _serve(scratch):
     os.dup2(2, 1)  # what a kernel prints past its notebook goes to the log
     tasks = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(tasks, scratch), daemon=True).start()
+    threading.Thread(target=_beat, args=(scratch / "log",), daemon=True).start()
     import papermill  # noqa: F401  what every job needs, before the first one comes
 
     import acoustic_nb.report  # noqa: F401
@@ -41,11 +44,18 @@ def _serve(scratch):
         if "share" in task:
             print(_share(task), file=answers, flush=True)
             continue
-        folder = scratch / task["job"]
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(prefix="j", dir=scratch))
         _work(Run(Path(task["run"])), task, folder)
         shutil.rmtree(folder, ignore_errors=True)
         print(file=answers, flush=True)
+
+
+def _beat(log):
+    """Give a sign of life: the time of the log."""
+    while True:
+        with suppress(OSError):
+            os.utime(log)
+        time.sleep(BEAT_S)
 
 
 def _receive(tasks, scratch):
@@ -92,13 +102,19 @@ def _work(run, task, folder):
         except Exception as problem:  # any failure of the report is the job's failure, and recorded
             status = "failed" if status == "ok" else status
             error = error or f"the report could not be rendered: {_line(type(problem).__name__, problem)}"
-    status = {"status": status, "error": error, "seconds": round(time.monotonic() - begun, 2), **task.get("about", {})}
+    kept = sorted(path.relative_to(run.folder).as_posix() for path in (run.folder / task["job"]).rglob("*") if path.is_file())
+    seconds = round(time.monotonic() - begun, 2)
+    status = {"status": status, "error": error, "seconds": seconds, "kept": kept, **task.get("about", {})}
     try:
         run.write_status(task["job"], **status)
-    except OSError as problem:  # no room even for this: the job makes some
+    except OSError as problem:
+        if problem.errno not in NO_ROOM:
+            raise
+        # no room even for this: the job makes some
         for path in (executed, run.folder / "reports" / f"{notebook.stem}.html"):
             path.unlink(missing_ok=True)
         run.forget(task["job"])
+        status["kept"] = []
         status["error"] = status["error"] or f"its results could not be kept: {_line(type(problem).__name__, problem)}"
         run.write_status(task["job"], **{**status, "status": "failed"})
 

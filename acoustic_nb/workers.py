@@ -23,6 +23,7 @@ import psutil
 from acoustic_nb.machine import cores
 from acoustic_nb.runs import Run
 
+SILENCE_S = 60.0
 Ended = namedtuple("Ended", "job trouble seconds")  # trouble: None, or why the job has no status
 
 
@@ -79,6 +80,9 @@ class Workers:
         try:
             worker, answer = self.news.get(timeout=timeout_s)
         except queue.Empty:
+            for worker in self.workers:
+                if worker.task and worker.is_silent():
+                    worker.kill()  # which is news
             return None
         task, worker.task = worker.task, None
         if task is None:
@@ -90,6 +94,8 @@ class Workers:
             self._end(worker)
             code = worker.process.returncode
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+            if worker.is_silent():
+                how = f"gave no sign of life for {SILENCE_S:g} s, and was killed"
             trouble = f"the job's process {how}{words and ': ' + words}" if left or "share" in task else None
         return Ended(task["job"], trouble or None, seconds)
 
@@ -117,6 +123,7 @@ class _Worker:
         short = "/tmp" if len(tempfile.gettempdir()) > 60 and os.access("/tmp", os.W_OK) else None
         self.scratch = Path(tempfile.mkdtemp(prefix="anb", dir=short))
         self.task, self.begun, self.log_before = None, None, 0
+        self.beat, self.heard = None, time.monotonic()
         # kernels are killed after their last cell; what one leaves in the temporary folder goes when the worker does
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.scratch))
         try:
@@ -131,7 +138,8 @@ class _Worker:
         threading.Thread(target=self._listen, args=(news,), daemon=True).start()
 
     def give(self, task):
-        self.task, self.begun, self.log_before = task, time.monotonic(), (self.scratch / "log").stat().st_size
+        self.task, self.begun, self.heard = task, time.monotonic(), time.monotonic()
+        self.log_before = (self.scratch / "log").stat().st_size
         with suppress(OSError):  # it has ended just now, which `_listen` tells
             self.process.stdin.write(json.dumps(task).encode() + b"\n")
             self.process.stdin.flush()
@@ -141,6 +149,14 @@ class _Worker:
             for line in answers:
                 news.put((self, line.decode().strip()))
         news.put((self, None))
+
+    def is_silent(self):
+        """Whether it has given no sign of life for a minute, by the clock that stands still while the computer sleeps."""
+        with suppress(OSError):  # gone, as the worker may be
+            beat = (self.scratch / "log").stat().st_mtime_ns
+            if beat != self.beat:
+                self.beat, self.heard = beat, time.monotonic()
+        return time.monotonic() - self.heard > SILENCE_S
 
     def last_words(self):
         """The last line of its log since it began its job; empty where there is none."""
@@ -152,24 +168,24 @@ class _Worker:
         with suppress(OSError):  # what was written to one that has ended
             self.process.stdin.close()
 
+    def kill(self):
+        """Kill it and all that it has started."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.process.pid)
+            for child in process.children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+            process.kill()
+
     def end(self):
         """End it and its kernel, if they are still there, and take its folder away."""
         self.close()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
-            _end_with_children(psutil.Process(self.process.pid))
+            self.kill()
             self.process.wait()
         shutil.rmtree(self.scratch, ignore_errors=True)
-
-
-def _end_with_children(process):
-    """Kill everything that a process started, then the process."""
-    with suppress(psutil.NoSuchProcess):
-        for child in process.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        process.kill()
 
 
 def kernel_environment(threads):

@@ -220,30 +220,35 @@ def test_a_batch_is_not_gone_on_with_when_what_made_it_has_changed(place):
 
 
 def test_a_batch_of_real_notebooks_equals_a_run_and_one_that_was_disturbed(tmp_path):
-    """K-means and mixture on the demo: a batch, a batch whose workers are killed, and two runs give the same scores."""
-    table = tmp_path / "jobs.csv"
-    table.write_text("seed\n1\n2\n")
+    """K-means and mixture: a batch, a batch whose workers are killed, and a run give the same scores."""
     place = Place(tmp_path / "place")
     place.notebooks = notebooks_folder()
+    place.write_table(1)
     scores = []
     for disturbed in (False, True):
         place.runs_dir = tmp_path / f"runs {disturbed}"
-        process = place.start(table, "--only", "kmeans,gmm", "--workers", "2")
+        process = place.start(place.table, "--only", "kmeans,gmm", "--workers", "2")
         try:
             if disturbed:
-                wait_until(lambda: any(True for _ in place.runs_dir.glob("*/batch.json")) and "ok" in place.statuses().values(),
-                           process=process, seconds=120)
+                wait_until(lambda: list(place.runs_dir.glob("*/batch.json")) and "running" in kept(place).values(), process=process)
                 for each in dask_workers(process):
                     each.kill()
             out, err = process.communicate(timeout=240)
         finally:
             process.kill()
         assert process.returncode == 0, err
-        scores.append({(seed, name, table): run.folder.joinpath(name, f"{table}.csv").read_text()
-                       for seed, run in place.runs().items() for name in ("kmeans", "gmm") for table in ("scores", "items")})
-    assert len(scores[0]) == 8 and scores[0] == scores[1]
-    for seed in (1, 2):
-        assert main(["run", "-p", "seed", str(seed), "--only", "kmeans,gmm", "--runs-dir", str(tmp_path / f"runs {seed}")]) == 0
-        run = Run(next((tmp_path / f"runs {seed}").glob("*/run.json")).parent)
-        assert all(run.folder.joinpath(name, f"{table}.csv").read_text() == text
-                   for (other, name, table), text in scores[0].items() if other == seed)
+        scores.append(results(next(place.runs_dir.glob("*/*/run.json")).parent))
+    sound = ["--normal", str(place.folder / "Lüfter {1} heil.wav"), "--anomalous", str(place.folder / "kaputt.wav")]
+    assert main(["run", *sound, "-p", "seed", "1", "--only", "kmeans,gmm", "--runs-dir", str(tmp_path / "runs")]) == 0
+    scores.append(results(next((tmp_path / "runs").glob("*/run.json")).parent))
+    assert len(scores[0]) == 4 and scores[0] == scores[1] == scores[2]
+
+
+def kept(place):
+    runs = [Run(path.parent) for path in place.runs_dir.glob("*/*/status")]
+    return {job: status["status"] for run in runs for job, status in run.statuses().items()}
+
+
+def results(folder):
+    files = [f"{name}/{table}.csv" for name in ("kmeans", "gmm") for table in ("scores", "items")]
+    return {file: (folder / file).read_text() for file in files}
