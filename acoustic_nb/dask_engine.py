@@ -4,6 +4,7 @@ What the rest of the package knows of Dask is this class: how many jobs may be g
 is waited for without end.
 """
 
+import json
 import logging
 import os
 import queue
@@ -13,6 +14,7 @@ import threading
 import time
 import uuid
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 
 from acoustic_nb.batch_job import UnfitWorker, check_worker, do_job, end_workers
 
@@ -53,11 +55,11 @@ class Engine:
         for name in logging.root.manager.loggerDict:
             if name.partition(".")[0] == "distributed":
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters is raised, or told by the progress
-        where = self._existing() if self.scheduler else {"address": self._own()}
+        where = self._existing() if self.scheduler else self._own()
         try:
-            self.client = distributed.Client(**where, timeout=CONNECT_S, set_as_default=False)
+            self.client = distributed.Client(where, timeout=CONNECT_S, set_as_default=False)
             self.address = self.client.scheduler.address
-        except Exception as error:  # whatever Dask makes of an address or a file
+        except (OSError, ValueError) as error:
             self._close_cluster()
             raise OSError(f"{self.scheduler}: no Dask scheduler answers there ({_line(error)}); start one with: dask scheduler "
                           "--host 127.0.0.1, and workers with: dask worker tcp://127.0.0.1:8786 --nthreads 1") from None
@@ -142,13 +144,18 @@ class Engine:
             raise self._lost(_line(error)) from None
 
     def _existing(self):
-        """What a client needs to find the scheduler that was named."""
-        if os.path.isfile(self.scheduler):
-            return {"scheduler_file": self.scheduler}
-        if not re.fullmatch(r"(tcp|tls|ws|wss)://.+:\d+", self.scheduler):
-            raise ValueError(f"{self.scheduler}: is neither the address of a Dask scheduler with its port, such as "
-                             "tcp://127.0.0.1:8786, nor a scheduler file that is there")
-        return {"address": self.scheduler}
+        """The address of the scheduler that was named, itself or by its file."""
+        address = self.scheduler
+        if os.path.isfile(address):
+            try:
+                with open(address, encoding="utf-8") as file:
+                    address = json.load(file)["address"]
+            except (ValueError, KeyError, TypeError):
+                raise ValueError(f"{self.scheduler}: is no scheduler file; `dask scheduler --scheduler-file` writes one") from None
+        if not re.fullmatch(r"tcp://.+:\d+", address):
+            raise ValueError(f"{address}: is neither the address of a Dask scheduler with its port, such as tcp://127.0.0.1:8786, "
+                             "nor a scheduler file that is there")
+        return address
 
     def _own(self):
         """A cluster on this computer."""
@@ -199,6 +206,7 @@ def _no_ctrl_c():
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    resource_tracker.ensure_running()  # when it starts later, it lets signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

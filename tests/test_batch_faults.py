@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import psutil
 import pytest
@@ -215,12 +216,68 @@ def test_a_runner_that_is_killed_leaves_no_work_on_a_cluster(place, monkeypatch)
 @pytest.mark.parametrize("scheduler, why", [
     ("tcp://127.0.0.1:1", "no Dask scheduler answers there"),
     ("tcp://no.such.host.invalid:8786", "no Dask scheduler answers there"),
+    ("tls://127.0.0.1:1", "is neither the address of a Dask scheduler"),
+    ("empty.json", "is no scheduler file"),
+    ("tcp://127.0.0.1", "is neither the address of a Dask scheduler with its port"),
     ("nowhere", "is neither the address of a Dask scheduler")])
-def test_a_scheduler_that_does_not_answer_leaves_nothing_behind(place, scheduler, why):
+def test_a_scheduler_that_does_not_answer_leaves_nothing_behind(place, scheduler, why, monkeypatch):
     place.notebook("01_first")
+    monkeypatch.chdir(place.folder)
+    (place.folder / "empty.json").write_text("{}")
     code, out, err = place.run(place.table, "--scheduler", scheduler)
     assert code == 2 and f"acoustic-nb: {scheduler}: {why}" in err and "Traceback" not in err, err
     assert not list(place.runs_dir.iterdir())
+
+
+def test_a_resumed_batch_is_kept_where_no_scheduler_answers(place):
+    place.notebook("01_first", "if not (here.parent.parent.parent / 'go').exists(): raise ValueError('not yet')")
+    assert place.run(place.table)[0] == 1
+    code, out, err = place.run("--resume", place.batch, "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 1 and "no Dask scheduler answers there" in err and "go on with: acoustic-nb batch --resume" in err
+    (place.folder / "go").touch()
+    assert place.run("--resume", place.batch)[0] == 0
+    assert set(place.statuses().values()) == {"ok"}
+
+
+@pytest.mark.parametrize("frozen", ["scheduler", "worker"])
+def test_who_gives_no_answer_is_not_waited_for_without_end(place, frozen):
+    place.write_table(1, 2)
+    place.notebook("01_first")
+    place.notebook("02_second", WAITS)
+    with cluster(1, place.folder) as (address, scheduler, workers):
+        process = place.start(place.table, "--scheduler", address)
+        try:
+            wait_for_marks(place, process, "second", 1)
+            (scheduler if frozen == "scheduler" else workers[0]).send_signal(signal.SIGSTOP)
+            if frozen == "worker":
+                process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=110)
+        finally:
+            process.kill()
+            for each in (scheduler, *workers):
+                each.send_signal(signal.SIGCONT)
+    assert "Traceback" not in err and "go on with: acoustic-nb batch --resume" in err
+    assert process.returncode == (1 if frozen == "scheduler" else 130)
+    if frozen == "scheduler":
+        assert f"{address}: the scheduler is lost (it gives no answer" in err
+    assert set(place.statuses().values()) == {"ok", "queued"}
+
+
+@pytest.mark.parametrize("wait_s", [0.3, 1.2])
+def test_ctrl_c_while_workers_start_says_how_to_go_on_and_no_more(place, wait_s):
+    place.notebook("01_first", WAITS)
+    process = place.start(place.table)
+    try:
+        wait_until(lambda: list(place.runs_dir.glob("*/batch.json")), process=process)
+        time.sleep(wait_s)
+        everything = family(process)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "Traceback" not in err, err
+    assert err.splitlines()[-1] == f"interrupted; go on with: acoustic-nb batch --resume {place.batch}"
+    assert are_gone(everything)
 
 
 # ---- the disk

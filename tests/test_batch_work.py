@@ -2,25 +2,31 @@
 
 import errno
 import io
+import shutil
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from acoustic_nb import batch_work
+from acoustic_nb import batch_work, index_page
 from acoustic_nb.batch_job import UnfitWorker
 from acoustic_nb.batch_work import BatchRun, Work
+from acoustic_nb.bookkeeping import begin_again, finish_run
 from acoustic_nb.catalogue import CATALOGUE
 from acoustic_nb.detectors import DETECTORS
 from acoustic_nb.inputs import Inputs
 from acoustic_nb.plan import Plan
 from acoustic_nb.progress import BatchProgress
+from acoustic_nb.runners import runner_of
 from acoustic_nb.runs import Run
 
 STEMS = {"kmeans": "01_kmeans", "svm": "03_svm", "gmm": "04_gmm", "gan": "06_gan", "comparison": "07_comparison",
          "sensitivity": "08_sensitivity"}
 SMALL = ("kmeans", "svm", "comparison")
+ME, OTHER = "12 3.5 here\n", "13 4.5 elsewhere\n"
+EXPECTED = {"made": "abc", "notebooks": {"kmeans": "/notebooks/01_kmeans.ipynb"}}
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +46,7 @@ def clock(monkeypatch):
 def batch(tmp_path):
     folder = tmp_path / "Stapel {1} ä"
     folder.mkdir()
-    (folder / "runner").write_text("me", encoding="utf-8")
+    (folder / "runner").write_text(ME, encoding="utf-8")
     return folder
 
 
@@ -62,11 +68,17 @@ def finish(run, job, status="ok", **more):
     if status not in ("queued", "running"):  # what has failed is reported too
         for file in (f"{STEMS[job]}.ipynb", f"reports/{STEMS[job]}.html"):
             (run.folder / file).write_text(f"{run.folder.name} {job}", encoding="utf-8")
-    if status == "ok" and job in DETECTORS:
+    kept = kept_of(job) if status == "ok" else []
+    for file in kept:
         (run.folder / job).mkdir(exist_ok=True)
-        for file in ("scores.csv", "items.csv", "metrics.json"):
-            (run.folder / job / file).write_text("{}", encoding="utf-8")
-    run.write_status(job, status, **{"seconds": 2.5, **more})
+        (run.folder / file).write_text("{}", encoding="utf-8")
+    run.write_status(job, status, **{"seconds": 2.5, "kept": kept, **more})
+
+
+def kept_of(job):
+    """What a job that is ok has kept, in the words of its status."""
+    files = ("items.csv", "metrics.json", "scores.csv") if job in DETECTORS else ("pairs.csv", "summary.csv", "verdict.json")
+    return [f"{job}/{file}" for file in files]
 
 
 def finished(each):
@@ -80,7 +92,7 @@ class Engine:
     """Does the job that was given first when it is waited for; ``log`` tells what was given and had ended, in order.
 
     ``endings`` says what becomes of a job, ``{(k, job): [status or what do_job returns or raises, ...]}``, one for each time that
-    it is done; ok where nothing is said. ``capacities`` are used up, the last one stays.
+    it is done; ok where nothing is said. ``capacities`` are used up, the last one stays; an exception among them is raised.
     """
 
     def __init__(self, runs, *capacities, endings=None, breaks=None):
@@ -90,6 +102,8 @@ class Engine:
 
     def capacity(self):
         self.allowed = next(self.capacities)
+        if isinstance(self.allowed, Exception):
+            raise self.allowed
         return self.allowed
 
     def give(self, name, task):
@@ -127,7 +141,7 @@ def do(batch, runs, *capacities, found=None, take=False, ended=None, **more):
     n_left = work.jobs_left()
     n_taken = work.take_what_is_done() if take else 0
     progress = BatchProgress(n_left, n_taken, stream=stream, clock=lambda: 0.0)
-    work.do(engine, progress, folder=batch, runner="me", timeout_s=9.0)
+    work.do(engine, progress, folder=batch, runner=ME, expected=EXPECTED, timeout_s=9.0)
     assert not work.jobs_left() and not work.waiting and not work.given
     assert not progress.running and progress.done == progress.total
     engine.progress, engine.ended, engine.stream, engine.n_taken, engine.statuses = progress, ended, stream, n_taken, statuses(runs)
@@ -222,14 +236,14 @@ def test_trouble_with_features_is_said_once_and_the_detectors_still_run(batch, t
 
 # ---- what a worker is told
 
-def test_the_task_of_a_notebook_and_of_the_features_by_hand(batch, monkeypatch):
-    monkeypatch.setattr(batch_work, "package_sha256", lambda: "abc")
+def test_the_task_of_a_notebook_and_of_the_features_by_hand(batch):
     each = batch_run(batch, "pump", ("kmeans",), keys={"kmeans": "k1"})
     each.plan.listed["kmeans"] |= dict.fromkeys(("normal", "anomalous", "dataset", "seed", "run_dir"))
     each.plan.given["kmeans"] |= {"seed": 3}
     (each.run.folder / CATALOGUE).touch()
     tasks, folder = do(batch, [each], 1).tasks, str(batch / "pump")
-    common = {"batch": str(batch), "runner": "me", "source": "abc", "run": folder}
+    common = {"batch": str(batch), "runner": "12 3.5 here\n", "run": folder, "made": "abc",
+              "notebooks": {"kmeans": "/notebooks/01_kmeans.ipynb"}}
     assert tasks[0, "kmeans"] == {
         **common, "job": "kmeans", "notebook": "/notebooks/01_kmeans.ipynb", "timeout_s": 9.0, "about": {"key": "k1"},
         "parameters": {"seed": 3, "run_dir": folder, "normal": "", "anomalous": "", "dataset": f"{folder}/{CATALOGUE}"}}
@@ -294,7 +308,7 @@ def test_what_an_earlier_batch_has_done_is_taken_without_the_engine(batch, tmp_p
     assert {job: status["taken_from"] for job, status in runs[0].run.statuses().items()} == dict.fromkeys(
         SMALL, "earlier/Lüfter {1}")
     assert runs[0].run.status("svm") == {"job": "svm", "status": "ok", "error": None, "seconds": 2.5, "key": "same svm",
-                                         "taken_from": "earlier/Lüfter {1}"}
+                                         "kept": ["svm/items.csv", "svm/metrics.json", "svm/scores.csv"], "taken_from": "earlier/Lüfter {1}"}
     assert engine.ended == [0, 0, 0, 1, 1, 1]
 
 
@@ -345,6 +359,44 @@ def test_what_has_lost_a_file_is_not_taken_but_done_again(batch, tmp_path, lost)
     assert "taken_from" not in runs[0].run.status("kmeans")
 
 
+@pytest.mark.parametrize("lost", kept_of("comparison"))
+def test_a_comparison_that_has_lost_a_file_is_done_again(batch, tmp_path, lost):
+    before = batch_run(tmp_path / "earlier", "pump", keys=TWINS)
+    found = finished(before)
+    (before.run.folder / lost).unlink()
+    engine = do(batch, [batch_run(batch, "fan", keys=TWINS)], 1, found=found, take=True)
+    assert engine.n_taken == 2 and engine.log == ["give 0 comparison", "end 0 comparison"]
+
+
+@pytest.mark.parametrize("removed", ["", "kmeans", "kmeans/scores.csv", "status/kmeans.json"])
+@pytest.mark.parametrize("after", [1, 2, 3])  # notebook, report, the first of its results
+def test_what_is_removed_while_it_is_taken_is_done_again(batch, tmp_path, monkeypatch, removed, after):
+    raw_copy = shutil.copyfile
+    before, copied = batch_run(tmp_path / "earlier", "pump", ("kmeans",), keys=TWINS), []
+    found, gone = finished(before), before.run.folder / removed
+
+    def then_remove(copy):
+        def copying(source, target, **more):
+            copied.append(copy(source, target, **more))
+            if len(copied) == after and gone.is_dir():
+                shutil.rmtree(gone)
+            elif len(copied) == after:
+                gone.unlink()
+            return copied[-1]
+        return copying
+
+    monkeypatch.setattr(shutil, "copyfile", then_remove(shutil.copyfile))
+    monkeypatch.setattr(shutil, "copytree", partial(shutil.copytree, copy_function=then_remove(raw_copy)))
+    runs = [batch_run(batch, "fan", ("kmeans",), keys=TWINS)]
+    engine = do(batch, runs, 1, found=found, take=True)
+    assert len(copied) >= after and not gone.exists()
+    assert engine.statuses == {(0, "kmeans"): "ok"} and engine.ended == [0]
+    assert all((runs[0].run.folder / file).is_file() for file in kept_of("kmeans"))
+    if not engine.n_taken:
+        assert engine.log == ["give 0 features", "end 0 features", "give 0 kmeans", "end 0 kmeans"]
+        assert "taken_from" not in runs[0].run.status("kmeans")
+
+
 def test_what_was_skipped_is_taken_without_results(batch, tmp_path):
     before = batch_run(tmp_path / "earlier", "pump", ("kmeans",), keys=TWINS)
     finish(before.run, "kmeans", "skipped", error="one clip", key=TWINS["kmeans"])
@@ -366,11 +418,39 @@ def test_a_job_that_is_handed_back_is_given_again_before_all_others(batch, statu
     assert set(engine.statuses.values()) == {"ok"} and engine.ended == [0, 0, 0, 1, 1, 1]
 
 
-def test_a_worker_that_is_unfit_stops_the_batch(batch):
-    runs = [batch_run(batch, "pump")]
-    with pytest.raises(ValueError, match="^the worker on x has another version$"):
-        do(batch, runs, 3, endings={(0, "features"): [UnfitWorker("the worker on x has another version")]})
+UNFIT = UnfitWorker("the worker on x (process 7) has another version")
+
+
+@pytest.mark.parametrize("job", ["features", "kmeans", "comparison"])
+def test_what_an_unfit_worker_hands_back_is_said_and_given_again_before_all_others(batch, job):
+    runs = [batch_run(batch, name) for name in ("pump", "fan")]
+    engine = do(batch, runs, 1, endings={(0, job): [UNFIT, UNFIT, None if job == "features" else "ok"]})
+    given = [entry for entry in engine.log if "give" in entry]
+    at = given.index(f"give 0 {job}")
+    assert given[at:at + 3] == [f"give 0 {job}"] * 3 and len(given) == 8 + 2
+    assert engine.stream.getvalue().count("the worker on x (process 7) has another version\n") == 2
+    assert set(engine.statuses.values()) == {"ok"} and engine.progress.failed == 0
+    assert sorted(engine.ended) == [0] * 3 + [1] * 3
+
+
+def test_where_no_worker_is_left_that_can_do_jobs_the_batch_stops_and_nothing_is_left_as_running(batch, clock):
+    runs = [batch_run(batch, name, features="A") for name in ("pump", "fan")]
+    with pytest.raises(ValueError, match="^no worker is left") as stopped:
+        do(batch, runs, 3, 3, UnfitWorker("no worker is left that can do jobs; see above"), endings={(0, "kmeans"): [UNFIT]})
+    assert type(stopped.value) is UnfitWorker
     assert set(statuses(runs).values()) == {"queued"}
+    errors = {(k, job): status["error"] for k, each in enumerate(runs) for job, status in each.run.statuses().items()}
+    # two were under way beside the one that was handed back
+    assert {name for name, error in errors.items() if error == "interrupted"} == {(0, "svm"), (1, "kmeans")}
+    assert runner_of(batch) == f"{ME}stopping\n"
+    assert clock.now == pytest.approx(batch_work.STOP_S, abs=batch_work.TICK_S)
+
+
+def test_where_no_worker_is_left_and_none_is_at_work_nobody_is_waited_for(batch, clock):
+    runs = [batch_run(batch, "pump")]
+    with pytest.raises(UnfitWorker, match="^no worker is left$"):
+        do(batch, runs, 1, UnfitWorker("no worker is left"), endings={(0, "features"): [UNFIT]})
+    assert set(statuses(runs).values()) == {"queued"} and clock.now == 0
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
@@ -382,12 +462,10 @@ def test_a_worker_without_room_stops_the_batch(batch, number):
     assert set(statuses(runs).values()) == {"queued"}
 
 
-@pytest.mark.parametrize("ending", [UnfitWorker("has another version"), OSError(errno.ENOSPC, "No space left on device")])
-def test_the_job_that_has_stopped_the_batch_is_not_left_as_running(batch, ending):
-    # it was begun by a worker that was lost, or this one has begun it
+def test_the_job_that_has_stopped_the_batch_is_not_left_as_running(batch):
     runs = [batch_run(batch, "pump")]
-    with pytest.raises((ValueError, OSError), match="has another version|No space left on device"):
-        do(batch, runs, 3, endings={(0, "kmeans"): [ending]})
+    with pytest.raises(OSError, match="No space left on device"):
+        do(batch, runs, 3, endings={(0, "kmeans"): [OSError(errno.ENOSPC, "No space left on device")]})
     assert set(statuses(runs).values()) == {"queued"}
 
 
@@ -420,7 +498,7 @@ def test_after_an_exception_no_job_is_left_as_running(batch, clock, error):
         (0, "kmeans"): "ok", (0, "svm"): "failed", (0, "comparison"): "queued",
         (1, "kmeans"): "queued", (1, "svm"): "queued", (1, "comparison"): "queued"}
     assert runs[1].run.status("svm")["error"] == "interrupted"
-    assert not (batch / "runner").exists()  # so the workers know
+    assert runner_of(batch) == f"{ME}stopping\n"  # so the workers know
     assert clock.now == pytest.approx(batch_work.STOP_S, abs=batch_work.TICK_S)  # nobody has answered
 
 
@@ -428,7 +506,7 @@ def test_who_stops_is_waited_for_and_what_is_still_done_counts(batch, clock):
     runs = [batch_run(batch, "pump")]
 
     def answer():
-        assert not (batch / "runner").exists()
+        assert runner_of(batch) == f"{ME}stopping\n"
         if 1 < clock.now < 1.5:
             finish(runs[0].run, "kmeans", key="pump kmeans")
         if clock.now > 3:
@@ -451,16 +529,92 @@ def test_runs_with_jobs_under_way_are_told_as_changed_after_an_exception(batch):
 
 
 def test_the_file_of_a_runner_that_has_taken_over_is_left_alone(batch):
-    (batch / "runner").write_text("somebody else", encoding="utf-8")
+    (batch / "runner").write_text(OTHER, encoding="utf-8")
     with pytest.raises(ValueError, match="another runner has taken over"):
         do(batch, [batch_run(batch, "pump")], 2, breaks=(2, KeyboardInterrupt()))
-    assert (batch / "runner").read_text(encoding="utf-8") == "somebody else"
+    assert runner_of(batch) == OTHER
+
+
+def test_what_is_under_way_when_another_runner_takes_over_is_left_to_that_one(batch, clock):
+    runs = [batch_run(batch, name, ("kmeans",), features="A") for name in ("pump", "fan")]
+    take_over = SimpleNamespace(append=lambda k: (batch / "runner").write_text(OTHER, encoding="utf-8"))
+    with pytest.raises(ValueError, match="another runner has taken over"):
+        do(batch, runs, 2, ended=take_over)
+    assert runner_of(batch) == OTHER and clock.now == 0
+    assert runs[1].run.status("kmeans") == {"job": "kmeans", "status": "running", "error": None, "seconds": None,
+                                            "where": "here", "key": "fan kmeans"}
+
+
+def test_a_runner_that_was_told_to_stop_gives_no_more_jobs(batch):
+    runs = [batch_run(batch, name, ("kmeans",), features="A") for name in ("pump", "fan")]
+    told = SimpleNamespace(append=lambda k: (batch / "runner").write_text(f"{ME}stopping\n", encoding="utf-8"))
+    with pytest.raises(ValueError, match="resume the batch"):
+        do(batch, runs, 1, ended=told)
+    assert statuses(runs) == {(0, "kmeans"): "ok", (1, "kmeans"): "queued"}
 
 
 def test_a_batch_that_another_runner_has_taken_over_stops(batch):
     # its workers hand every job back at once, since it is not wanted any more
-    (batch / "runner").write_text("somebody else", encoding="utf-8")
+    (batch / "runner").write_text(OTHER, encoding="utf-8")
     runs = [batch_run(batch, "pump")]
-    with pytest.raises((ValueError, OSError), match="somebody else|another runner|taken over"):
+    with pytest.raises(ValueError, match="another runner has taken over"):
         do(batch, runs, 2, endings={(0, "kmeans"): ["queued"] * 300})
     assert set(statuses(runs).values()) == {"queued"}
+
+
+# ---- before a run is gone on with, and after its last job
+
+@pytest.fixture
+def ended_run(batch):
+    each = batch_run(batch, "pump")
+    for job in SMALL:
+        finish(each.run, job, "failed" if job == "svm" else "ok", error="x" if job == "svm" else None)
+    (each.run.folder / "svm").mkdir()
+    (each.run.folder / "comparison" / "verdict.json").write_text('{"kind": "k", "text": "t"}', encoding="utf-8")
+    each.run.write_manifest({"jobs": {"kmeans": "ok", "svm": "queued", "comparison": "queued"}, "finished": None,
+                             "verdict": {"kind": "none", "text": "no verdict: the run has not finished"}})
+    return each.run
+
+
+def test_what_is_done_again_is_forgotten_and_the_rest_stays(ended_run):
+    ended_run.write_manifest({**ended_run.read_manifest(), "finished": "yesterday"})
+    begin_again(ended_run, ["svm", "comparison"], command="typed")
+    assert {job: status["status"] for job, status in ended_run.statuses().items()} == {
+        "kmeans": "ok", "svm": "queued", "comparison": "queued"}
+    assert ended_run.detectors() == ["kmeans"]
+    assert not any((ended_run.folder / job).exists() for job in ("svm", "comparison"))
+    manifest = ended_run.read_manifest()
+    assert manifest["finished"] is None and manifest["jobs"] == {"kmeans": "ok", "svm": "queued", "comparison": "queued"}
+    assert manifest["resumed"][0]["command"] == "typed" and manifest["verdict"]["kind"] == "none"
+
+
+def test_a_job_is_told_as_waiting_before_its_results_go(ended_run, monkeypatch):
+    seen = []
+
+    def forget(run, job):
+        seen.append((job, run.status(job)["status"]))
+        raise OSError("the power is cut")
+
+    monkeypatch.setattr(Run, "forget", forget)
+    with pytest.raises(OSError, match="the power is cut"):
+        begin_again(ended_run, ["comparison"], command="")
+    assert seen == [("comparison", "queued")] and ended_run.status("comparison")["status"] == "queued"
+
+
+def test_a_run_is_finished_when_its_first_page_is_there(ended_run, monkeypatch):
+    def write_index(run):
+        seen.append(run.read_manifest())
+        if len(seen) == 1:
+            raise OSError("the disk is full")
+
+    seen = []
+    monkeypatch.setattr(index_page, "write_index", write_index)
+    with pytest.raises(OSError, match="the disk is full"):
+        finish_run(ended_run)
+    assert ended_run.read_manifest()["finished"] is None
+    finish_run(ended_run)
+    for about in seen:  # what the page is made of
+        assert about["finished"] is None and about["verdict"] == {"kind": "k", "text": "t"}
+        assert about["jobs"] == {"kmeans": "ok", "svm": "failed", "comparison": "ok"}
+    assert ended_run.read_manifest() == {**seen[1], "finished": ended_run.read_manifest()["finished"]}
+    assert ended_run.read_manifest()["finished"]

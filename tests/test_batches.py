@@ -173,9 +173,8 @@ def test_nothing_listens_but_on_this_computer_and_kernels_have_one_thread(place)
     assert {path.read_text() for path in place.runs_dir.glob("*/*/n")} == {"1 1 1 1\n"}
 
 
-def test_a_worker_that_does_not_see_the_runs_is_refused(place, tmp_path):
+def test_a_worker_with_another_version_is_refused(place, tmp_path):
     with cluster(1, place.folder) as (address, scheduler, workers):
-        # a worker of another package: its source differs
         other = tmp_path / "other"
         shutil.copytree(os.path.dirname(sys.modules["acoustic_nb"].__file__), other / "acoustic_nb",
                         ignore=shutil.ignore_patterns("__pycache__"))
@@ -242,6 +241,20 @@ def test_a_batch_of_real_notebooks_equals_a_run_and_one_that_was_disturbed(tmp_p
     assert main(["run", *sound, "-p", "seed", "1", "--only", "kmeans,gmm", "--runs-dir", str(tmp_path / "runs")]) == 0
     scores.append(results(next((tmp_path / "runs").glob("*/run.json")).parent))
     assert len(scores[0]) == 4 and scores[0] == scores[1] == scores[2]
+
+
+def test_what_is_taken_from_a_copy_of_the_recordings_is_compared_with_what_is_new(tmp_path):
+    place = Place(tmp_path / "place")
+    place.notebooks = notebooks_folder()
+    place.write_table(1)
+    assert place.run(place.table, "--only", "kmeans")[0] == 0
+    shutil.copytree(place.folder, tmp_path / "copy")
+    code, out, err = place.run(tmp_path / "copy" / "jobs.csv", "--only", "kmeans,gmm")
+    assert code == 0, err
+    run = Run(next(place.batch.glob("*/run.json")).parent)
+    assert {job: status.get("taken_from") is None for job, status in run.statuses().items()} == {
+        "kmeans": False, "gmm": True, "comparison": True}
+    assert list(run.summary()["detector"].sort_values()) == ["gmm", "kmeans"]
 
 
 def kept(place):

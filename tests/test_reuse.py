@@ -2,20 +2,21 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 import soundfile
 from batches_for_tests import PARAMETERS
 from sounds import as_recording, noise
 
 from acoustic_nb import reuse
+from acoustic_nb.comparison import COMPARED, load_results
 from acoustic_nb.datasets import listen
 from acoustic_nb.inputs import Inputs, find_entries
 from acoustic_nb.plan import Notebooks
 from acoustic_nb.reuse import features_key, finished_jobs, is_whole, job_keys, made_by, package_sha256
-from acoustic_nb.runs import Run
+from acoustic_nb.runs import Run, open_run
 from acoustic_nb.stretches import Event
 
 OWN = {"01_kmeans": "n_clusters: int = 8\n", "04_gmm": "covariance_type: str = 'full'\n", "07_comparison": "pairs: int = 3\n"}
@@ -225,6 +226,18 @@ def test_what_a_batch_was_made_by_changes_with_each_notebook(folder):
     assert made_by(jobs) != before
 
 
+def test_what_made_a_batch_is_known_by_paths_as_text_too(folder):
+    jobs = Notebooks.choose(folder).jobs
+    assert made_by({job: str(path) for job, path in jobs.items()}) == made_by(jobs)
+
+
+def test_source_and_versions_are_those_when_the_process_first_asked(folder, monkeypatch):
+    jobs = Notebooks.choose(folder).jobs
+    before = made_by(jobs)
+    monkeypatch.setattr(reuse, "package_sha256", lambda: "another source")
+    assert made_by(jobs) == before
+
+
 # ---- features
 
 SETTINGS = {"window_s": 1.0, "hop_s": 0.5, "n_mfcc": 13, "level": "kept", "seed": 0, "rotations": 1, "clip_score": "mean"}
@@ -303,31 +316,102 @@ def test_runs_are_named_in_full_from_any_folder(tmp_path, monkeypatch):
 
 # ---- whether it is still there
 
-def whole_run(folder, job, stem, status="ok"):
-    run = made_run(folder, "b", "Lüfter {1}", {job: (status, "k")})
-    (run.folder / "reports").mkdir()
-    (run.folder / f"{stem}.ipynb").touch()
-    (run.folder / "reports" / f"{stem}.html").touch()
+def whole_run(folder, job, stem, status="ok", kept=()):
+    run = made_run(folder, "b", "Lüfter {1}", {})
+    for file in (f"{stem}.ipynb", f"reports/{stem}.html", *kept):
+        (run.folder / file).parent.mkdir(exist_ok=True)
+        (run.folder / file).touch()
+    run.write_status(job, status, key="k", kept=list(kept))
     return run
 
 
-RESULTS = ("kmeans/scores.csv", "kmeans/items.csv", "kmeans/metrics.json")
+KEPT = {
+    ("kmeans", "01_kmeans"): ("kmeans/figures/Verlauf {1} ä.png", "kmeans/items.csv", "kmeans/metrics.json", "kmeans/scores.csv"),
+    ("comparison", "07_comparison"): ("comparison/pairs.csv", "comparison/summary.csv", "comparison/verdict.json"),
+    ("own idea", "09_own idea"): ("own idea/notes.txt",)}
 
 
-@pytest.mark.parametrize("lost", ["", *RESULTS, "01_kmeans.ipynb", "reports/01_kmeans.html", "status/kmeans.json"])
-def test_a_detector_is_whole_with_all_its_files(tmp_path, lost):
-    run = whole_run(tmp_path, "kmeans", "01_kmeans")
-    (run.folder / "kmeans").mkdir()
-    for file in RESULTS:
-        (run.folder / file).touch()
+@pytest.mark.parametrize(("job", "stem", "lost"), [
+    (job, stem, lost) for (job, stem), kept in KEPT.items()
+    for lost in ("", *kept, f"{stem}.ipynb", f"reports/{stem}.html", f"status/{job}.json")])
+def test_a_job_is_whole_with_its_notebook_its_report_and_all_that_it_says_it_has_kept(tmp_path, job, stem, lost):
+    run = whole_run(tmp_path, job, stem, kept=KEPT[job, stem])
     if lost:
         (run.folder / lost).unlink()
-    assert is_whole(run, "kmeans", "01_kmeans") == (not lost)
-    assert not is_whole(run, "kmeans", "02_kmeans")  # the notebook had another number then
+    assert is_whole(run, job, stem) == (not lost)
 
 
-def test_what_was_skipped_or_is_no_detector_is_whole_without_results(tmp_path):
-    assert is_whole(whole_run(tmp_path / "1", "kmeans", "01_kmeans", "skipped"), "kmeans", "01_kmeans")
-    assert is_whole(whole_run(tmp_path / "2", "comparison", "07_comparison"), "comparison", "07_comparison")
-    assert not is_whole(whole_run(tmp_path / "3", "kmeans", "01_kmeans"), "kmeans", "01_kmeans")
-    assert not is_whole(Run(Path(tmp_path / "gone")), "kmeans", "01_kmeans")
+def test_a_notebook_of_another_number_is_another_file(tmp_path):
+    assert not is_whole(whole_run(tmp_path, "kmeans", "01_kmeans"), "kmeans", "02_kmeans")
+
+
+@pytest.mark.parametrize(("job", "status"), [("kmeans", "skipped"), ("kmeans", "ok"), ("comparison", "ok")])
+def test_what_has_kept_nothing_is_whole_without_results(tmp_path, job, status):
+    assert is_whole(whole_run(tmp_path, job, "01_x", status), job, "01_x")
+
+
+def test_what_is_there_beside_what_was_kept_does_not_matter(tmp_path):
+    run = whole_run(tmp_path, "kmeans", "01_kmeans", kept=("kmeans/scores.csv",))
+    (run.folder / "kmeans" / "more.txt").touch()
+    assert is_whole(run, "kmeans", "01_kmeans")
+    (run.folder / "kmeans" / "scores.csv").unlink()  # another of the same name elsewhere is not it
+    (run.folder / "scores.csv").touch()
+    assert not is_whole(run, "kmeans", "01_kmeans")
+
+
+def test_a_folder_in_the_place_of_a_file_is_not_what_was_kept(tmp_path):
+    run = whole_run(tmp_path, "kmeans", "01_kmeans", kept=("kmeans/scores.csv",))
+    (run.folder / "kmeans" / "scores.csv").unlink()
+    (run.folder / "kmeans" / "scores.csv").mkdir()
+    assert not is_whole(run, "kmeans", "01_kmeans")
+
+
+def test_a_run_that_is_gone_is_not_whole(tmp_path):
+    assert not is_whole(Run(tmp_path / "gone"), "kmeans", "01_kmeans")
+
+
+# ---- results that were taken from elsewhere, side by side
+
+TABLE = pd.DataFrame({"recording": ["a", "b"], "start_s": 0.0, "end_s": 1.0, "part": "test", "label": [0, 1], "score": [1.0, 2.0],
+                      "flagged": [False, True]})
+
+
+@pytest.fixture
+def keep(tmp_path):
+    """Keep what a detector has made of recordings, and look at it beside that of the others."""
+    run = open_run(tmp_path / "run {1} ä")
+
+    def keep(name, recordings):
+        metrics = {"parameters": dict.fromkeys(COMPARED, "the same"), "blocks": [1, 2],
+                   "recordings": [recording.facts() for recording in recordings]}
+        run.save_detector(name, scores=TABLE, items=TABLE, metrics=metrics, figures={})
+        return load_results(run)
+
+    return keep
+
+
+def test_results_of_recordings_that_lie_elsewhere_belong_together(keep, recordings):
+    moved = [replace(each, path=f"/archive/{each.path}") for each in recordings]
+    assert [each.facts()["path"] for each in moved] != [each.facts()["path"] for each in recordings]
+    keep("kmeans", recordings)
+    found = keep("gmm", moved)
+    assert list(found) == ["kmeans", "gmm"]
+    assert [found[name]["recordings"][0]["path"] for name in found] == ["heil.wav", "/archive/heil.wav"]  # each as it was
+
+
+@pytest.mark.parametrize("changed", [
+    {"name": "other"}, {"n_frames": 11025}, {"label": 0}, {"start_s": 0.5}, {"channel": 1}, {"sample_rate": 8000},
+    {"native_sample_rate": 44100}, {"group": "day 1"}, {"split": "test"}, {"machine": "fan"}, {"section": "00"},
+    {"events": (Event(0.1, 0.2, ""),)}])
+def test_results_of_recordings_that_differ_in_more_than_their_place_do_not(keep, recordings, changed):
+    other = [recordings[0], replace(recordings[1], **changed)]
+    keep("kmeans", recordings)
+    with pytest.raises(ValueError, match="kmeans and gmm were judged on different recordings or cuts; run both notebooks again"):
+        keep("gmm", other)
+
+
+@pytest.mark.parametrize("change", [lambda each: each[:1], lambda each: [*each, each[0]], lambda each: each[::-1]])
+def test_results_of_fewer_more_or_other_recordings_do_not_belong_together(keep, recordings, change):
+    keep("kmeans", recordings)
+    with pytest.raises(ValueError, match="were judged on different recordings or cuts"):
+        keep("gmm", change(recordings))

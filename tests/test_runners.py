@@ -1,18 +1,19 @@
 """Runners: one at a time, known by number, begin and computer, whatever the file says."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from acoustic_nb import runners
-from acoustic_nb.runners import Wanted, is_running, owned, runner_of, stoppable
+from acoustic_nb.runners import Wanted, announce_stop, is_running, owned, runner_of, stoppable
 
 HERE = runners._computer()
 
@@ -154,6 +155,73 @@ def test_the_file_is_touched_while_a_runner_is_at_work(folder, monkeypatch):
         assert abs(path.stat().st_mtime - time.time()) < 10
 
 
+# ---- a runner that stops
+
+def test_a_runner_that_stops_says_so_in_a_line_of_its_own(folder):
+    with owned(folder) as name:
+        assert announce_stop(folder, name)
+        assert (folder / "runner").read_text(encoding="utf-8") == f"{name}stopping\n"
+        assert announce_stop(folder, name)  # once more is no more
+        assert runner_of(folder) == f"{name}stopping\n"
+
+
+def test_a_runner_that_stops_still_runs_and_nobody_else_may_begin(folder):
+    with owned(folder) as name:
+        announce_stop(folder, name)
+        assert is_running(folder)
+        with pytest.raises(ValueError, match=f"is running already, in process {os.getpid()};"), owned(folder):
+            raise AssertionError("two at work")
+        assert runner_of(folder) == f"{name}stopping\n"
+    assert not (folder / "runner").exists()  # it was its own
+
+
+@pytest.mark.parametrize(("age_s", "running"), [(0, True), (55, True), (65, False)])
+def test_a_runner_that_stops_on_another_computer_runs_as_long_as_its_file_is_touched(folder, age_s, running):
+    write(folder, 1, 0.0, host="Prüf stand 2")
+    announce_stop(folder, runner_of(folder))
+    os.utime(folder / "runner", (time.time() - age_s,) * 2)
+    assert is_running(folder) == running
+
+
+def test_a_runner_that_has_died_while_it_stopped_is_replaced(folder):
+    with process() as other:
+        write(folder, other.pid, begun_s(other.pid))
+        announce_stop(folder, runner_of(folder))
+        assert is_running(folder)
+    assert not is_running(folder)
+    with owned(folder) as name:
+        assert runner_of(folder) == name
+
+
+def test_where_another_has_taken_over_nothing_is_announced_and_its_file_stays_as_it_is(folder):
+    with owned(folder) as name:
+        for taken in ("1 0.0 elsewhere\n", "1 0.0 elsewhere\nstopping\n"):
+            (folder / "runner").write_text(taken, encoding="utf-8")
+            os.utime(folder / "runner", (5.0, 5.0))
+            assert not announce_stop(folder, name)
+            assert runner_of(folder) == taken
+    assert runner_of(folder) == taken
+
+
+def test_where_the_file_is_gone_it_does_not_come_back(folder):
+    with owned(folder) as name:
+        (folder / "runner").unlink()
+        assert not announce_stop(folder, name)
+        assert not (folder / "runner").exists()
+
+
+def test_on_a_full_disk_a_runner_may_still_write_what_there_is_room_for(folder, monkeypatch):
+    def write_text(path, *text, **settings):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with owned(folder) as name:
+        with monkeypatch.context() as full:
+            full.setattr(type(folder), "write_text", write_text)
+            assert announce_stop(folder, name)
+        assert runner_of(folder) == name
+    assert not (folder / "runner").exists()
+
+
 # ---- whether a runner still wants what is done for it
 
 @pytest.fixture
@@ -169,6 +237,15 @@ def test_work_is_wanted_until_the_file_is_gone(folder, clock):
     assert wanted.is_so()
     (folder / "runner").unlink()
     assert not wanted.is_so()
+
+
+def test_a_runner_that_stops_does_not_want_its_work(folder, clock):
+    write(folder, 1, 0.0)
+    name = f"1 0.0 {HERE}\n"
+    wanted = Wanted(folder, name)
+    assert wanted.is_so()
+    announce_stop(folder, name)
+    assert not wanted.is_so() and not Wanted(folder, name).is_so()
 
 
 def test_work_for_another_runner_is_not_wanted(folder, clock):
@@ -217,13 +294,24 @@ def test_a_runner_that_is_heard_of_again_wants_its_work_again(folder, clock):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_every_way_to_stop_is_ctrl_c_once_and_tells_how_to_go_on(number, capsys):
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    cleaned = []
-    with pytest.raises(KeyboardInterrupt), stoppable(["acoustic-nb", "batch", "--resume", "/x/Lüfter {1} 'ä'"]):
+    done, cleaned = [], []
+    with pytest.raises(KeyboardInterrupt), stoppable(lambda: f"go on with Lüfter {{1}} 'ä', {len(done)} are done"):
+        done.append("kmeans")
         try:
             signal.raise_signal(number)
         finally:
             signal.raise_signal(number)  # impatience does not disturb the clean-up
             cleaned.append(True)
     assert cleaned
-    assert capsys.readouterr().err == "interrupted; go on with: acoustic-nb batch --resume '/x/Lüfter {1} '\"'\"'ä'\"'\"''\n"
+    assert capsys.readouterr().err == "go on with Lüfter {1} 'ä', 1 are done\n"  # as things stand by then
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+@pytest.mark.parametrize("error", [None, ValueError("no")])
+def test_what_ends_otherwise_says_nothing(error, capsys):
+    before, said = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)], []
+    with suppress(ValueError), stoppable(lambda: said.append("asked")):
+        if error:
+            raise error
+    assert not said and capsys.readouterr().err == ""
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
