@@ -12,6 +12,7 @@ from acoustic_nb.batch_job import UnfitWorker
 from acoustic_nb.inputs import Inputs
 from acoustic_nb.parameters import AFTERWARDS
 from acoustic_nb.plan import Plan, stages
+from acoustic_nb.progress import progress_bar
 from acoustic_nb.reuse import DONE, is_whole
 from acoustic_nb.runners import announce_stop, runner_of
 from acoustic_nb.runs import NO_ROOM, Run
@@ -83,8 +84,8 @@ class Work:
 
     def take_what_is_done(self):
         """Take over all that was done before; how many notebooks that were."""
-        n_taken = 0
-        for k, job in [each for each in self.waiting if each[1] != FEATURES]:  # detectors stand before what reads them
+        n_taken, jobs = 0, [(k, job) for k, job in self.waiting if job != FEATURES]  # detectors stand before what reads them
+        for k, job in progress_bar(jobs, desc="taking over", unit=" notebooks"):
             if self._may_take(k, job) and self.runs[k].take(job, self.found):
                 self._ended(k, job)
                 n_taken += 1

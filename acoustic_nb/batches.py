@@ -24,7 +24,7 @@ from acoustic_nb.machine import worker_count
 from acoustic_nb.pages import write_page
 from acoustic_nb.parameters import AFTERWARDS, GIVEN_BY_THE_RUN
 from acoustic_nb.plan import Notebooks, unfinished
-from acoustic_nb.progress import BatchProgress, duration
+from acoustic_nb.progress import BatchProgress, duration, progress_bar
 from acoustic_nb.reuse import DONE, finished_jobs, is_whole, made_by
 from acoustic_nb.runners import owned, runner_of, stoppable
 from acoustic_nb.runs import Run, make_dated_folder
@@ -232,7 +232,8 @@ class _Overview:
         self.thread.join()
         if self.trouble:
             raise self.trouble
-        self._write()
+        with progress_bar(total=len(self.changed), desc="pages", unit=" runs") as bar:
+            self._write(bar.update)
 
     def _keep_writing(self):
         try:
@@ -243,7 +244,7 @@ class _Overview:
         except Exception as problem:  # kept, and raised at the end: the work goes on
             self.trouble = problem
 
-    def _write(self):
+    def _write(self, tick=lambda: None):
         while self.changed:
             k = self.changed.pop()
             run = self.runs[k].run
@@ -251,6 +252,7 @@ class _Overview:
             if not {"queued", "running"} & set(run.read_manifest()["jobs"].values()):
                 finish_run(run)
             self.rows[k] = overview_row(run, self.manifest["runs"][k])
+            tick()
         write_batch_overview(self.folder, self.manifest, self.rows)
 
 

@@ -53,7 +53,7 @@ ALLOWED = {
     "batch_table": {"inputs", "manifests", "parameters"},
     "batch_plan": {"bookkeeping", "datasets", "inputs", "loading", "plan", "progress", "reuse", "runs"},
     "batch_job": {"machine", "reuse", "runners", "runs", "workers"}, "dask_engine": {"batch_job"},
-    "batch_work": {"batch_job", "inputs", "parameters", "plan", "reuse", "runners", "runs"},
+    "batch_work": {"batch_job", "inputs", "parameters", "plan", "progress", "reuse", "runners", "runs"},
     "batch_page": {"detectors", "index_page", "intervals", "pages", "parameters", "ranks"},
     "batches": {"batch_page", "batch_plan", "batch_table", "batch_work", "bookkeeping", "dask_engine", "machine", "pages",
                 "parameters", "plan", "progress", "reuse", "runners", "runs"},
