@@ -89,8 +89,8 @@ def finished_jobs(runs_dir):
 
 def is_whole(run, job, stem):
     """Whether a run still holds all that it has kept of a job that is done."""
-    kept = run.status(job).get("kept", ())
-    return all((run.folder / file).is_file() for file in (f"{stem}.ipynb", f"reports/{stem}.html", *kept))
+    kept = run.statuses().get(job, {}).get("kept")
+    return kept is not None and all((run.folder / file).is_file() for file in (f"{stem}.ipynb", f"reports/{stem}.html", *kept))
 
 
 @cache

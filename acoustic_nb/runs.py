@@ -179,15 +179,18 @@ class Run:
         stem : str
             Of the job's notebook.
         """
-        (self.folder / "reports").mkdir(exist_ok=True)
-        for file in (f"{stem}.ipynb", f"reports/{stem}.html"):
-            shutil.copyfile(other.folder / file, self.folder / file)
-        if (other.folder / job).is_dir():
-            with _replacing(self.folder / job) as folder:
-                shutil.copytree(other.folder / job, folder, dirs_exist_ok=True)
         status = other.status(job)
-        batch, run = other.folder.parts[-2:]
-        self.write_status(**{"taken_from": f"{batch}/{run}", **status})
+        files = (f"{stem}.ipynb", f"reports/{stem}.html", *status["kept"])
+        try:
+            for file in files:
+                (self.folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(other.folder / file, self.folder / file)
+            self.write_status(**{"taken_from": "/".join(other.folder.parts[-2:]), **status})
+        except OSError:
+            for file in files:
+                (self.folder / file).unlink(missing_ok=True)
+            self.forget(job)
+            raise
 
     def forget(self, name):
         """Delete the results of one job, so that a job that fails now cannot be mistaken for its earlier success."""

@@ -88,7 +88,7 @@ class Workers:
         if task is None:
             return None
         trouble, seconds = answer, round(time.monotonic() - worker.begun, 2)
-        left = "notebook" in task and Run(Path(task["run"])).statuses()[task["job"]]["status"] == "running"
+        left = "notebook" in task and Run(Path(task["run"])).status(task["job"])["status"] == "running"
         if left or answer is None:
             words = worker.last_words()
             self._end(worker)

@@ -308,7 +308,8 @@ def test_what_an_earlier_batch_has_done_is_taken_without_the_engine(batch, tmp_p
     assert {job: status["taken_from"] for job, status in runs[0].run.statuses().items()} == dict.fromkeys(
         SMALL, "earlier/Lüfter {1}")
     assert runs[0].run.status("svm") == {"job": "svm", "status": "ok", "error": None, "seconds": 2.5, "key": "same svm",
-                                         "kept": ["svm/items.csv", "svm/metrics.json", "svm/scores.csv"], "taken_from": "earlier/Lüfter {1}"}
+                                         "kept": ["svm/items.csv", "svm/metrics.json", "svm/scores.csv"],
+                                         "taken_from": "earlier/Lüfter {1}"}
     assert engine.ended == [0, 0, 0, 1, 1, 1]
 
 
@@ -368,10 +369,27 @@ def test_a_comparison_that_has_lost_a_file_is_done_again(batch, tmp_path, lost):
     assert engine.n_taken == 2 and engine.log == ["give 0 comparison", "end 0 comparison"]
 
 
+@pytest.mark.parametrize(("error", "taken"), [(FileNotFoundError(errno.ENOENT, "gone"), 0), (OSError(errno.ENOSPC, "full"), None)])
+def test_only_what_is_not_there_any_more_is_done_again(batch, tmp_path, monkeypatch, error, taken):
+    def take(*arguments):
+        raise error
+
+    found = finished(batch_run(tmp_path / "earlier", "pump", ("kmeans",), keys=TWINS))
+    runs = [batch_run(batch, "fan", ("kmeans",), keys=TWINS)]
+    monkeypatch.setattr(Run, "take", take)
+    if taken is None:
+        with pytest.raises(OSError, match="full"):
+            do(batch, runs, 1, found=found, take=True)
+    else:
+        engine = do(batch, runs, 1, found=found, take=True)
+        assert engine.n_taken == taken
+        assert engine.log == ["give 0 features", "end 0 features", "give 0 kmeans", "end 0 kmeans"]
+
+
 @pytest.mark.parametrize("removed", ["", "kmeans", "kmeans/scores.csv", "status/kmeans.json"])
 @pytest.mark.parametrize("after", [1, 2, 3])  # notebook, report, the first of its results
 def test_what_is_removed_while_it_is_taken_is_done_again(batch, tmp_path, monkeypatch, removed, after):
-    raw_copy = shutil.copyfile
+    copyfile = shutil.copyfile
     before, copied = batch_run(tmp_path / "earlier", "pump", ("kmeans",), keys=TWINS), []
     found, gone = finished(before), before.run.folder / removed
 
@@ -385,8 +403,8 @@ def test_what_is_removed_while_it_is_taken_is_done_again(batch, tmp_path, monkey
             return copied[-1]
         return copying
 
-    monkeypatch.setattr(shutil, "copyfile", then_remove(shutil.copyfile))
-    monkeypatch.setattr(shutil, "copytree", partial(shutil.copytree, copy_function=then_remove(raw_copy)))
+    monkeypatch.setattr(shutil, "copyfile", then_remove(copyfile))
+    monkeypatch.setattr(shutil, "copytree", partial(shutil.copytree, copy_function=then_remove(copyfile)))
     runs = [batch_run(batch, "fan", ("kmeans",), keys=TWINS)]
     engine = do(batch, runs, 1, found=found, take=True)
     assert len(copied) >= after and not gone.exists()

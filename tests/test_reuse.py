@@ -319,7 +319,7 @@ def test_runs_are_named_in_full_from_any_folder(tmp_path, monkeypatch):
 def whole_run(folder, job, stem, status="ok", kept=()):
     run = made_run(folder, "b", "Lüfter {1}", {})
     for file in (f"{stem}.ipynb", f"reports/{stem}.html", *kept):
-        (run.folder / file).parent.mkdir(exist_ok=True)
+        (run.folder / file).parent.mkdir(parents=True, exist_ok=True)
         (run.folder / file).touch()
     run.write_status(job, status, key="k", kept=list(kept))
     return run
