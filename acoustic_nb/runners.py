@@ -27,11 +27,11 @@ def runner_of(folder):
 
 def announce_stop(folder, name):
     """Write down that the runner ``name`` stops, and whether it may still write there: not where another has taken over."""
-    if not runner_of(folder).startswith(name):
-        return False
-    with suppress(OSError):  # a full disk takes none of its rights
-        (folder / "runner").write_text(f"{name}stopping\n", encoding="utf-8")
-    return True
+    named = runner_of(folder)
+    if named.startswith(name):
+        with suppress(OSError):  # a full disk takes none of its rights
+            (folder / "runner").write_text(f"{name}stopping\n", encoding="utf-8")
+    return not named or named.startswith(name)
 
 
 def is_running(folder):

@@ -3,7 +3,6 @@
 import errno
 import io
 import shutil
-from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
@@ -404,7 +403,6 @@ def test_what_is_removed_while_it_is_taken_is_done_again(batch, tmp_path, monkey
         return copying
 
     monkeypatch.setattr(shutil, "copyfile", then_remove(copyfile))
-    monkeypatch.setattr(shutil, "copytree", partial(shutil.copytree, copy_function=then_remove(copyfile)))
     runs = [batch_run(batch, "fan", ("kmeans",), keys=TWINS)]
     engine = do(batch, runs, 1, found=found, take=True)
     assert len(copied) >= after and not gone.exists()

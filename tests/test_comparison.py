@@ -46,7 +46,7 @@ def keep(run, name, scores=(1.0, 2.0, 3.0, 4.0), **changes):
                           "part": "test", "label": [0, 0, 1, 1], "score": scores, "flagged": np.asarray(scores) > 2.5})
     items = changes.pop("items", table)
     kept = {"title": name.upper(), "supervised": name == "svm", "seconds": 1.0, "parameters": PARAMETERS,
-            "recordings": [1], "blocks": [2], "metrics": {**METRICS, "roc_auc": 0.7},
+            "recordings": [{"name": "a", "path": "/x/a.wav"}], "blocks": [2], "metrics": {**METRICS, "roc_auc": 0.7},
             "interval": {"low": 0.6, "high": 0.8, "n_eff": 9.0, "n_eff_normal": 9.0, "n_eff_anomalous": 12.0},
             "calibration": CALIBRATION, "sections": {"table": [SECTION], "means": {"official_score": 0.65}}, "units": [],
             "spreads": SPREADS, "intervals": {"pauc": [0.4, None], "recall": [0.2, 0.8]}, "level_response": RESPONSE,
@@ -95,7 +95,7 @@ def test_no_parameter_may_differ(tmp_path, changed):
 @pytest.mark.parametrize(("changes", "message"), [
     ({"parameters": {**PARAMETERS, "window_s": 2.0}}, r"svm ran with window_s = 2\.0, gmm with 1\.0; run both"),
     ({"parameters": {**PARAMETERS, "seed": 1}}, "seed = 1, gmm with 0"),
-    ({"blocks": [3]}, "different recordings or cuts"), ({"recordings": [3]}, "different recordings or cuts")])
+    ({"blocks": [3]}, "different recordings or cuts"), ({"recordings": [{"name": "b", "path": "/x/a.wav"}]}, "different recordings or cuts")])
 def test_results_that_do_not_belong_together_are_refused(tmp_path, changes, message):
     run = open_run(tmp_path)
     keep(run, "gmm")

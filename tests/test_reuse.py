@@ -341,6 +341,12 @@ def test_a_job_is_whole_with_its_notebook_its_report_and_all_that_it_says_it_has
     assert is_whole(run, job, stem) == (not lost)
 
 
+def test_a_job_of_which_nobody_has_said_what_it_kept_is_not_whole(tmp_path):
+    run = whole_run(tmp_path, "kmeans", "01_kmeans")
+    run.write_status("kmeans", "ok", key="k")
+    assert not is_whole(run, "kmeans", "01_kmeans")
+
+
 def test_a_notebook_of_another_number_is_another_file(tmp_path):
     assert not is_whole(whole_run(tmp_path, "kmeans", "01_kmeans"), "kmeans", "02_kmeans")
 

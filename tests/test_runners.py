@@ -206,7 +206,7 @@ def test_where_another_has_taken_over_nothing_is_announced_and_its_file_stays_as
 def test_where_the_file_is_gone_it_does_not_come_back(folder):
     with owned(folder) as name:
         (folder / "runner").unlink()
-        assert not announce_stop(folder, name)
+        assert announce_stop(folder, name)  # nobody else has begun
         assert not (folder / "runner").exists()
 
 
