@@ -95,7 +95,8 @@ def test_no_parameter_may_differ(tmp_path, changed):
 @pytest.mark.parametrize(("changes", "message"), [
     ({"parameters": {**PARAMETERS, "window_s": 2.0}}, r"svm ran with window_s = 2\.0, gmm with 1\.0; run both"),
     ({"parameters": {**PARAMETERS, "seed": 1}}, "seed = 1, gmm with 0"),
-    ({"blocks": [3]}, "different recordings or cuts"), ({"recordings": [{"name": "b", "path": "/x/a.wav"}]}, "different recordings or cuts")])
+    ({"blocks": [3]}, "different recordings or cuts"),
+    ({"recordings": [{"name": "b", "path": "/x/a.wav"}]}, "different recordings or cuts")])
 def test_results_that_do_not_belong_together_are_refused(tmp_path, changes, message):
     run = open_run(tmp_path)
     keep(run, "gmm")
