@@ -132,16 +132,17 @@ def resume_batch(folder, *, command="", notebooks=None, workers=None, scheduler=
         raise ValueError(f"{folder}: was started with other notebooks, or another version of acoustic_nb or of its libraries "
                          f"(commit {manifest['git_commit'] or 'unknown'}), so finished and new jobs would not belong together; go "
                          "back to that, or start the batch anew")
+    runs = [Run(folder / entry["folder"]) for entry in manifest["runs"]]
+    for run in runs:
+        check_unchanged(run, sha256)
     with owned(folder) as runner, _kept(folder, runner, is_new=False):
-        n_left = n_jobs = 0
-        for entry in manifest["runs"]:
-            run = Run(folder / entry["folder"])
-            check_unchanged(run, sha256)
+        n_left, n_jobs = 0, sum(len(entry["keys"]) for entry in manifest["runs"])
+        for run in runs:
             todo = unfinished(run.read_manifest()["jobs"], run.statuses())
             if todo:
                 begin_again(run, todo, command=command)
-            n_left, n_jobs = n_left + len(todo), n_jobs + len(entry["keys"])
-        print(f"{len(manifest['runs'])} runs, {n_jobs} notebooks: {n_jobs - n_left} are done, {n_left} to be run")
+            n_left += len(todo)
+        print(f"{len(runs)} runs, {n_jobs} notebooks: {n_jobs - n_left} are done, {n_left} to be run")
         manifest["resumed"] = [*manifest.get("resumed", []), {"at": now(), "command": command, **surroundings()}]
         _write_manifest(folder, {**manifest, "finished": None, "problem": None, "timeout_s": timeout_s or manifest["timeout_s"]})
         _work(folder, runner, finished_jobs(folder.parent), chosen, scheduler=scheduler, host=host,

@@ -37,7 +37,8 @@ MARK = ("import os, pathlib, time; here = pathlib.Path(run_dir)\n"
 COMMAND = """
 import sys
 from functools import partial
-from acoustic_nb import batches, cli
+from acoustic_nb import batch_work, batches, cli, dask_engine
+dask_engine.ANSWER_S, dask_engine.CONNECT_S, batch_work.STOP_S = 6, 5, 5
 notebooks = sys.argv.pop(1)
 batches.start_batch = partial(batches.start_batch, notebooks=notebooks)
 batches.resume_batch = partial(batches.resume_batch, notebooks=notebooks)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 from urllib.parse import unquote
 
 import pandas as pd
@@ -14,6 +15,7 @@ from batches_for_tests import PARAMETERS, Place, cluster, dask_workers, wait_for
 from bs4 import BeautifulSoup
 from sounds import noise
 
+from acoustic_nb import batches
 from acoustic_nb.cli import main
 from acoustic_nb.parameters import notebooks_folder
 from acoustic_nb.runs import Run
@@ -55,11 +57,19 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_left_behind(pla
     (["--only", "frist"], "there is no detector 'frist', did you mean"),
     (["-p", "hop_s", "x"], "hop_s is a number such as 0.5, got 'x'"), (["--workers", "0"], "at least 1 worker is needed"),
     (["--name", "///"], "needs a name"), (["--scheduler", "tcp://x:1", "--workers", "2"], "leave out --workers"),
-    (["--timeout", "-1"], "--timeout is a positive number"), (["--host", "203.0.113.7"], "Dask cannot listen there")])
-def test_a_wrong_option_is_refused_in_one_line_and_leaves_nothing_behind(place, words, message):
-    code, out, err = place.run(place.table, *words)
-    assert code == 2 and message in err and "Traceback" not in err
+    (["--timeout", "-1"], "--timeout is a positive number"), (["--scheduler", "tls://127.0.0.1:1"], "is neither the address"),
+    (["--scheduler", "nowhere"], "nor a scheduler file that is there")])
+def test_a_wrong_option_is_refused_in_one_line_and_leaves_nothing_behind(place, monkeypatch, capsys, words, message):
+    monkeypatch.setattr(batches, "start_batch", partial(batches.start_batch, notebooks=place.notebooks))
+    assert main(["batch", str(place.table), *words, "--runs-dir", str(place.runs_dir)]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
     assert not place.runs_dir.exists() or not list(place.runs_dir.iterdir())
+
+
+def test_an_address_that_is_none_of_this_computer_is_refused(place):
+    code, out, err = place.run(place.table, "--host", "203.0.113.7")
+    assert code == 2 and "--host 203.0.113.7: Dask cannot listen there" in err and "Traceback" not in err
+    assert not list(place.runs_dir.iterdir())
 
 
 def test_what_is_no_batch_is_refused(place, capsys, tmp_path):
