@@ -30,7 +30,7 @@ from acoustic_nb.runners import owned, runner_of, stoppable
 from acoustic_nb.runs import Run, make_dated_folder
 
 MANIFEST = "batch.json"
-JOB_S = 6.0          # of a notebook that has never run here
+JOB_S = 9.0          # of a notebook that has never run here
 LOOKED_AT = 1000     # status files, for the time that notebooks take
 PAGE_S = 0.5
 
@@ -113,6 +113,7 @@ def start_batch(runs_dir, table, *, name=None, grid=(), parameters=None, only=No
             "name": folder.name, "created": now(), "finished": None, "command": command, "problem": None, "table": str(table),
             "timeout_s": timeout_s, "made_by": made_by(chosen.jobs), **surroundings(), "runs": runs})
         del planned
+        print(f"overview, from the first notebook on: {folder / 'index.html'}")
         _work(folder, runner, found, chosen, workers=at_once, scheduler=scheduler, host=host)
     return folder
 

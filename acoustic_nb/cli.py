@@ -325,10 +325,12 @@ def _listed(folder, runs, name, command):
     elif statuses["queued"] or statuses["running"]:
         state = f"  interrupted, `acoustic-nb {command} --resume` goes on"
     skipped = f", {statuses['skipped']} skipped" if statuses["skipped"] else ""
+    n_failed = total - sum(statuses[status] for status in (*FINE, "queued", "running"))
+    failed = f", {n_failed} failed" if n_failed else ""
     what = f"batch of {len(runs)} runs, " if command == "batch" else ""
     kinds = Counter(verdict["kind"] for verdict in verdicts)
     said = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common()) if what else _first_sentence(verdicts[0])
-    return f"{name}  {what}{statuses['ok']}/{total} ok{skipped}{state}  {_size(folder)}\n    {said}"
+    return f"{name}  {what}{statuses['ok']}/{total} ok{skipped}{failed}{state}  {_size(folder)}\n    {said}"
 
 
 def _remove(arguments):

@@ -203,7 +203,7 @@ def test_a_batch_is_listed_as_one_and_removed_as_one(place, capsys):
     batch, name = place.batch, place.batch.name
     assert main(["list", "--runs-dir", str(place.runs_dir)]) == 0
     out = capsys.readouterr().out
-    assert f"{name}  batch of 3 runs, 8/9 ok  " in out and len(out.splitlines()) == 2
+    assert f"{name}  batch of 3 runs, 8/9 ok, 1 failed  " in out and len(out.splitlines()) == 2
     run = place.runs()[2]
     for words, message in ((["run", "--resume", name], "is a batch; go on with it by: acoustic-nb batch --resume"),
                            (["remove", run.folder, "--yes"], "belongs to a batch")):
