@@ -13,7 +13,7 @@ from acoustic_nb.inputs import Inputs
 from acoustic_nb.parameters import AFTERWARDS
 from acoustic_nb.plan import Plan, stages
 from acoustic_nb.progress import progress_bar
-from acoustic_nb.reuse import DONE, is_whole
+from acoustic_nb.reuse import DONE, paths_of, takeable
 from acoustic_nb.runners import announce_stop, runner_of
 from acoustic_nb.runs import NO_ROOM, Run
 
@@ -49,13 +49,20 @@ class BatchRun:
     def take(self, job, found):
         """Take a job from where it was done before, as ``found``, a dict ``{key: Run}``, tells; whether that could be done."""
         source, stem = found.get(self.keys[job]), self.plan.jobs[job].stem
-        if source is None or source == self.run or not is_whole(source, job, stem):
+        if source is None or source == self.run or not self._fits(job, found):
             return False
         try:
             self.run.take(job, source, stem)
         except FileNotFoundError:  # it is being removed just now
             return False
         return True
+
+
+    def _fits(self, job, found):
+        stems = {each: path.stem for each, path in self.plan.jobs.items()}
+        keys = {each: self.keys[each] for each in stems}
+        own = {keys[each]: self.run for each, status in self.run.statuses().items() if status["status"] in DONE}
+        return job in takeable(keys, {**found, **own}, stems, paths_of(self.run))
 
 
 class Work:

@@ -25,7 +25,7 @@ from acoustic_nb.pages import write_page
 from acoustic_nb.parameters import AFTERWARDS, GIVEN_BY_THE_RUN
 from acoustic_nb.plan import Notebooks, unfinished
 from acoustic_nb.progress import BatchProgress, duration, progress_bar
-from acoustic_nb.reuse import DONE, finished_jobs, is_whole, made_by
+from acoustic_nb.reuse import DONE, finished_jobs, made_by, takeable
 from acoustic_nb.runners import owned, runner_of, stoppable
 from acoustic_nb.runs import Run, make_dated_folder
 
@@ -301,7 +301,8 @@ def _tell_plan(planned, found, runs_dir, at_once):
     """Print how much there is to do, how much of it was done before, and how long the rest will take."""
     n_jobs, n_done, todo = 0, 0, []
     for each in planned:
-        done = {job for job, key in each.keys.items() if key in found and is_whole(found[key], job, each.plan.jobs[job].stem)}
+        stems = {job: path.stem for job, path in each.plan.jobs.items()}
+        done = takeable(each.keys, found, stems, [fact["path"] for fact in each.facts])
         if not done >= set(each.keys) - set(AFTERWARDS):
             done -= set(AFTERWARDS)
         n_jobs, n_done = n_jobs + len(each.keys), n_done + len(done)

@@ -74,7 +74,7 @@ def features_key(recordings, settings):
 def finished_jobs(runs_dir):
     """What the batches in a folder have done: ``{key: Run}``.
 
-    What has read the results of others counts only where all of these were there.
+    What has read the results of others counts only where all of these were there; what was itself taken from elsewhere does not.
     """
     found = {}
     for manifest in sorted(Path(runs_dir).absolute().glob("*/batch.json")):
@@ -83,8 +83,42 @@ def finished_jobs(runs_dir):
             statuses = run.statuses()
             complete = all(status["status"] in DONE for job, status in statuses.items() if job not in AFTERWARDS)
             found |= {status["key"]: run for job, status in statuses.items()
-                      if status["status"] in DONE and status.get("key") and (complete or job not in AFTERWARDS)}
+                      if status["status"] in DONE and status.get("key") and "taken_from" not in status
+                      and (complete or job not in AFTERWARDS)}
     return found
+
+
+def takeable(run_keys, found, stems, paths):
+    """Which jobs of a run can be taken from where they were done before.
+
+    What was done on copies of the recordings in another folder is taken for all jobs of a run or for none: results name their
+    files, and are compared by these names.
+
+    Parameters
+    ----------
+    run_keys : dict
+        ``{job: key}``.
+    found : dict
+        ``{key: Run}``.
+    stems : dict
+        ``{job: stem of its notebook}``.
+    paths : list of str
+        As ``paths_of`` the run.
+
+    Returns
+    -------
+    set of str
+        Jobs.
+    """
+    there = {job: found[key] for job, key in run_keys.items() if key in found and is_whole(found[key], job, stems[job])}
+    if len(there) == len(run_keys):
+        return set(there)
+    return {job for job, run in there.items() if paths_of(run) == paths}
+
+
+def paths_of(run):
+    """Where the recordings of a run lie, a list; None where the run has no manifest any more."""
+    return [entry["path"] for entry in run.read_manifest()["inputs"]] if (run.folder / "run.json").is_file() else None
 
 
 def is_whole(run, job, stem):

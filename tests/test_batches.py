@@ -253,17 +253,17 @@ def test_a_batch_of_real_notebooks_equals_a_run_and_one_that_was_disturbed(tmp_p
     assert len(scores[0]) == 4 and scores[0] == scores[1] == scores[2]
 
 
-def test_what_is_taken_from_a_copy_of_the_recordings_is_compared_with_what_is_new(tmp_path):
+def test_what_was_done_on_a_copy_of_the_recordings_is_taken_as_a_whole_or_not_at_all(tmp_path):
     place = Place(tmp_path / "place")
     place.notebooks = notebooks_folder()
     place.write_table(1)
     assert place.run(place.table, "--only", "kmeans")[0] == 0
     shutil.copytree(place.folder, tmp_path / "copy")
+    code, out, err = place.run(tmp_path / "copy" / "jobs.csv", "--only", "kmeans")
+    assert code == 0 and "2 notebooks taken" in out
     code, out, err = place.run(tmp_path / "copy" / "jobs.csv", "--only", "kmeans,gmm")
-    assert code == 0, err
+    assert code == 0 and "0 were done by earlier batches, 3 to be run" in out, err
     run = Run(next(place.batch.glob("*/run.json")).parent)
-    assert {job: status.get("taken_from") is None for job, status in run.statuses().items()} == {
-        "kmeans": False, "gmm": True, "comparison": True}
     assert list(run.summary()["detector"].sort_values()) == ["gmm", "kmeans"]
 
 

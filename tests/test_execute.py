@@ -404,7 +404,7 @@ def test_a_cache_that_is_none_is_said_before_anything_is_heard(monkeypatch, name
     monkeypatch.setenv(name, value)
     monkeypatch.setattr("acoustic_nb.loading.listen", lambda *a, **k: pytest.fail("listened"))
     with pytest.raises(ValueError, match=f"{name} = {value}"):
-        loading.load_inputs(Inputs(), {})
+        loading.load_inputs(Inputs(), {"seed": 0, "false_alarm_rate": 0.05, "n_mfcc": 13, "level": "kept", "clip_score": "mean"})
 
 
 def bad_load(*arguments):
