@@ -57,7 +57,6 @@ class BatchRun:
             return False
         return True
 
-
     def _fits(self, job, found):
         stems = {each: path.stem for each, path in self.plan.jobs.items()}
         keys = {each: self.keys[each] for each in stems}

@@ -65,25 +65,33 @@ def test_every_end_has_its_status_and_the_others_run(place):
     assert again == {(2, "costs_one"): 2, (2, "raises"): 2, (2, "dies"): 2, (2, "costs_all"): 4, (2, "comparison"): 2}
 
 
-# ---- workers that are killed
-
-def test_a_killed_worker_costs_only_the_job_that_it_was_at(place):
+@pytest.fixture
+def half_way(place):
+    """A batch of three runs, with some jobs ok and two that wait; ended with the test in any case."""
     place.notebook("01_first")
     place.notebook("02_second", WAITS)
     place.notebook("07_comparison")
     process = place.start(place.table, "--workers", "2")
     try:
         wait_for_marks(place, process, "second", 2)
-        done, before = snapshot(place), place.marks()
-        workers = dask_workers(process)
-        assert len(workers) == 2
-        doomed = [workers[0], *workers[0].children(recursive=True)]
-        workers[0].kill()
-        assert are_gone(doomed)  # with it goes what it had started
-        (place.folder / "go").touch()
-        out, err = process.communicate(timeout=120)
+        yield place, process
     finally:
         process.kill()
+        process.communicate()
+
+
+# ---- workers that are killed
+
+def test_a_killed_worker_costs_only_the_job_that_it_was_at(half_way):
+    place, process = half_way
+    done, before = snapshot(place), place.marks()
+    workers = dask_workers(process)
+    assert len(workers) == 2
+    doomed = [workers[0], *workers[0].children(recursive=True)]
+    workers[0].kill()
+    assert are_gone(doomed)  # with it goes what it had started
+    (place.folder / "go").touch()
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert set(place.statuses().values()) == {"ok"} and len(place.statuses()) == 9
     again = {key: number for key, number in place.marks().items() if number > 1}
@@ -107,21 +115,6 @@ def test_a_job_that_kills_dask_workers_is_set_aside(place):
 
 
 # ---- the runner ends
-
-@pytest.fixture
-def half_way(place):
-    """A batch of three runs, with some jobs ok and two that wait; ended with the test in any case."""
-    place.notebook("01_first")
-    place.notebook("02_second", WAITS)
-    place.notebook("07_comparison")
-    process = place.start(place.table, "--workers", "2")
-    try:
-        wait_for_marks(place, process, "second", 2)
-        yield place, process
-    finally:
-        process.kill()
-        process.communicate()
-
 
 def test_after_a_power_cut_nothing_is_left_and_the_rest_can_be_done(half_way):
     place, process = half_way
