@@ -32,6 +32,9 @@ _HOME = {
     "find_event": "event_sounds", "mix": "mixtures", "mixture_to_hear": "mixtures", "found_shares": "sensitivity",
     "sensitivity_table": "sensitivity", "sensitivity_sentence": "sensitivity", "fit_again": "refits",
     "Run": "runs", "open_run": "runs", "player": "players", "player_gain": "players",
+    "Bundle": "bundles", "load_bundle": "bundles", "make_bundle": "keeping", "write_cards": "model_card",
+    "load_new": "scorings", "score_all": "scorings", "score_files": "scorings", "recordings_table": "scorings",
+    "score_recording": "scoring", "events_table": "scored", "find_limits": "alarms", "decide": "alarms",
 }
 _MODULES = ("plots", "trust_plots")
 __all__ = [*_HOME, *_MODULES]

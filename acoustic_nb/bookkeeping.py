@@ -83,6 +83,7 @@ def note_jobs(run):
 def finish_run(run):
     """Write verdict and first page of a run whose jobs have ended."""
     from acoustic_nb.index_page import write_index
+    from acoustic_nb.model_card import write_cards
 
     statuses = run.statuses()
     verdict = run.verdict()
@@ -93,6 +94,7 @@ def finish_run(run):
             verdict["kind"] = "too_little_data"
     manifest = {**run.read_manifest(), "jobs": _outcome(run), "verdict": verdict or _no_verdict("there is no comparison")}
     run.write_manifest(manifest)
+    write_cards(run)
     write_index(run)
     run.write_manifest({**manifest, "finished": now()})
 

@@ -1,6 +1,7 @@
 """The command ``acoustic-nb``: parses what was typed and calls what does it.
 
-Exit status: 0 all well · 1 a job or a check is not ok · 2 wrong input, said in one line · 130 interrupted.
+Exit status: 0 all well · 1 a job or a check is not ok · 2 wrong input, said in one line · 130 interrupted. Of `score` and `watch`:
+0 no alarm · 3 alarm · 1 wrong input or an error.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 FINE = ("ok", "skipped")
+ALARM = 3
 SOUND_OPTIONS = ("normal", "anomalous", "dataset", "machine", "channel", "sample_rate", "start_s", "end_s", "events",
                  "skip_broken")
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")
@@ -33,7 +35,7 @@ def main(argv=None):
         return 0
     except (ValueError, OSError) as error:
         print(f"acoustic-nb: {_one_line(error)}", file=sys.stderr)
-        return 2
+        return arguments.error_status
 
 
 def _parser():
@@ -67,6 +69,22 @@ def _parser():
     batch.add_argument("--host", metavar="ADDRESS", help="where the batch's own scheduler listens, ADDRESS or ADDRESS:PORT; it "
                        "asks for no password (default: 127.0.0.1, this computer only)")
 
+    score = _command(commands, "score", _score, "score new recordings with a detector that a run has kept", error_status=1)
+    score.add_argument("bundle", metavar="BUNDLE", help="RUN/gmm/bundle, or the zip file of it")
+    score.add_argument("paths", nargs="+", metavar="PATH", help="files, folders, globs; or demo: two new recordings of its machine")
+    score.add_argument("--name", help="name of the folder that takes the results, after its date (default: from the recordings)")
+    score.add_argument("--skip-broken", action="store_true", help="go on without files that cannot be used, and say so")
+    watch = _command(commands, "watch", _watch, "score recordings as they appear in a folder, or what a microphone hears",
+                     error_status=1)
+    watch.add_argument("folder", nargs="?", metavar="FOLDER", help="where recordings appear")
+    watch.add_argument("bundle", metavar="BUNDLE", help="RUN/gmm/bundle, or the zip file of it")
+    watch.add_argument("--input", metavar="DEVICE", help="in place of a folder: a microphone, its name or number, or default")
+    watch.add_argument("--to", metavar="DIR", help="folder that takes the one table of events; the same one goes on after a "
+                       "restart (default: beside the runs, by the name of the folder that is watched)")
+    watch.add_argument("--once", action="store_true", help="score what is there and new, then stop")
+    for command in (score, watch):
+        _event_options(command)
+
     inspect = _command(commands, "inspect", _inspect, "print what recordings are recognised as")
     inspect.add_argument("path", nargs="?", metavar="PATH", help="manifest, folder, or audio file")
     _sound_options(inspect)
@@ -79,15 +97,28 @@ def _parser():
     cache.add_argument("--clear", action="store_true", help="remove all that is in it; what is needed again is computed again")
     _command(commands, "params", _params, "show what -p can set")
     doctor = _command(commands, "doctor", _doctor, "check that this machine can run the notebooks")
-    for command in (run, batch, listing, remove, doctor):
+    for command in (run, batch, score, watch, listing, remove, doctor):
         command.add_argument("--runs-dir", type=Path, metavar="DIR", help="folder of the runs (default: runs)")
     return parser
 
 
-def _command(commands, name, function, text):
+def _command(commands, name, function, text, *, error_status=2):
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    command.set_defaults(function=function)
+    command.set_defaults(function=function, error_status=error_status)
     return command
+
+
+def _event_options(command):
+    """How flagged windows become events, and events an alarm."""
+    command.add_argument("--gap-s", type=float, default=0.0, metavar="S", help="flagged windows at most this far apart are one "
+                         "event (default: 0, those that touch)")
+    command.add_argument("--shortest-s", type=float, default=0.0, metavar="S", help="leave out events whose windows last less")
+    command.add_argument("--false-alarm-rate", type=float, metavar="A", help="share of normal windows that may be flagged "
+                         "(default: that of the run)")
+    command.add_argument("--alarm-events-per-hour", type=float, metavar="N", help="alarm beyond this, and nothing else (default: "
+                         "the upper 95 %% bounds of what held-out normal sound has shown, of events per hour and of the share "
+                         "flagged)")
+    command.add_argument("--alarm-share", type=float, metavar="A", help="alarm where a larger share of windows is flagged")
 
 
 def _job_options(command):
@@ -202,6 +233,68 @@ def _run(arguments):
             return _run_machines(machines, arguments, settings)
         run = execute.start_run(_runs_dir(arguments), **settings)
     return _told(run)
+
+
+def _score(arguments):
+    from acoustic_nb.scorings import score_files
+
+    bundle = _load_bundle(arguments)
+    folder, scored, alarm, limits = score_files(
+        bundle, arguments.paths, _runs_dir(arguments), name=arguments.name, gap_s=arguments.gap_s, shortest_s=arguments.shortest_s,
+        alarm_events_per_hour=arguments.alarm_events_per_hour, alarm_share=arguments.alarm_share,
+        skip_broken=arguments.skip_broken, command=arguments.command_line)
+    for each in scored:
+        for sentence in each.unlike:
+            print(f"outside of what this detector was made for: {each.recording.name}: {sentence}")
+    width = max(len(each.recording.name) for each in scored)
+    for each in scored:
+        whole = ""
+        if each.whole:
+            whole = f", as a whole {'flagged' if each.whole['flagged'] else 'not flagged'} (p {each.whole['p_value']:.2g})"
+        print(f"{each.recording.name:{width}}  {each.recording.duration_s:.1f} s  {each.flagged_share:.1%} of windows flagged, "
+              f"highest score {each.scores.max():.4g} (p {each.smallest_p:.2g}){whole}, {len(each.events)} events, "
+              f"{each.events_per_hour:.1f} per hour")
+    for sentence in (*alarm.sentences, limits.sentence):
+        print(sentence)
+    print(folder / "index.html")
+    return ALARM if alarm.alarm else 0
+
+
+def _watch(arguments):
+    from acoustic_nb.alarms import find_limits
+    from acoustic_nb.watching import watch_folder
+
+    if bool(arguments.folder) == bool(arguments.input):
+        raise ValueError("watch takes a folder and a bundle, or --input and a bundle: acoustic-nb watch FOLDER RUN/gmm/bundle")
+    if arguments.input and arguments.once:
+        raise ValueError("--once scores what is in a folder, and --input names a microphone; leave one out")
+    bundle = _load_bundle(arguments)
+    settings = {"gap_s": arguments.gap_s, "shortest_s": arguments.shortest_s}
+    own = {"events_per_hour": arguments.alarm_events_per_hour, "share": arguments.alarm_share}
+    if arguments.input:
+        from acoustic_nb.listening import watch_input
+
+        heard = bundle.held_out.assign(score=bundle.held_out["newest_score"])
+        limits = find_limits(heard, bundle.newest_calibration.threshold, **settings, **own)
+        to = Path(arguments.to or _runs_dir(arguments) / f"watch_microphone_{bundle.name}")
+        alarm = watch_input(arguments.input, bundle, to, limits=limits, **settings)
+    else:
+        limits = find_limits(bundle.held_out, bundle.calibration.threshold, **settings, **own)
+        to = Path(arguments.to or _runs_dir(arguments) / f"watch_{Path(arguments.folder).absolute().name}_{bundle.name}")
+        alarm = watch_folder(arguments.folder, bundle, to, limits=limits, once=arguments.once, **settings)
+    return ALARM if alarm else 0
+
+
+def _load_bundle(arguments):
+    from acoustic_nb.bundles import load_bundle
+    from acoustic_nb.scorings import check_merging
+    from acoustic_nb.thresholds import check_rate
+
+    check_merging(arguments.gap_s, arguments.shortest_s)
+    if arguments.false_alarm_rate is not None:
+        check_rate(arguments.false_alarm_rate)
+    bundle = load_bundle(arguments.bundle)
+    return bundle if arguments.false_alarm_rate is None else bundle.at_rate(arguments.false_alarm_rate)
 
 
 def _batch(arguments):

@@ -14,14 +14,16 @@ TOUCHING_S = 1e-4  # window_s is rounded to whole samples, so windows that touch
 COLUMNS = {"recording": str, "start_s": float, "end_s": float, "label": str, "found": bool, "delay_s": float}
 
 
-def merge_windows(start_s, end_s, flagged):
-    """Flagged windows of one recording as events: those that overlap or touch are one.
+def merge_windows(start_s, end_s, flagged, *, gap_s=0.0, shortest_s=0.0):
+    """Flagged windows of one recording as events: those that overlap, touch, or lie at most ``gap_s`` apart are one.
 
     Parameters
     ----------
     start_s, end_s : array of float, shape (n_windows,)
         In any order.
     flagged : array of bool, shape (n_windows,)
+    gap_s, shortest_s : float
+        An event shorter than ``shortest_s``, from the start of its first window to the end of its last, is left out.
 
     Returns
     -------
@@ -34,8 +36,9 @@ def merge_windows(start_s, end_s, flagged):
     [(0.0, 2.0), (4.0, 5.0)]
     """
     flagged = np.asarray(flagged, dtype=bool)
-    starts, ends = union(np.asarray(start_s)[flagged], np.asarray(end_s)[flagged], gap_s=TOUCHING_S)
-    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+    starts, ends = union(np.asarray(start_s)[flagged], np.asarray(end_s)[flagged], gap_s=gap_s + TOUCHING_S)
+    long_enough = ends - starts >= shortest_s - TOUCHING_S
+    return list(zip(starts[long_enough].tolist(), ends[long_enough].tolist(), strict=True))
 
 
 def event_report(windows, flagged, events, *, scores=None):

@@ -166,15 +166,14 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="k
     ValueError
         If rates differ or are too low, or a setting does not fit.
     """
-    check_features(n_mfcc=n_mfcc, level=level)
     rates = sorted({recording.sample_rate for recording in recordings})
     if len(rates) != 1:
         raise ValueError(f"recordings have different sample rates ({rates} Hz); resample them to one first")
-    window, hop = window_lengths(rates[0], window_s=window_s, hop_s=hop_s)
     tables = []
     for recording in recordings:
-        pieces, n_done, sounds = [], 0, _windows_of(recording, window=window, hop=hop)
-        for piece in _pieces(sounds, load_kernel(rates[0], n_mfcc), level=level, window_s=window_s):
+        pieces, n_done = [], 0
+        for piece in feature_pieces(recording.blocks(), name=recording.name, sample_rate=rates[0], window_s=window_s, hop_s=hop_s,
+                                    n_mfcc=n_mfcc, level=level):
             pieces.append(piece)
             n_done += len(piece)
             if progress:
@@ -183,6 +182,39 @@ def extract_features(recordings, *, window_s=1.0, hop_s=0.5, n_mfcc=13, level="k
         tables.append(window_table(recording, rows[:, :-1], rows[:, -1], window_s=window_s, hop_s=hop_s, n_mfcc=n_mfcc,
                                    level=level))
     return join(tables)
+
+
+def feature_pieces(blocks, *, name, sample_rate, window_s, hop_s, n_mfcc, level, at_once=None):
+    """Features and level of the windows of a stream of samples, some windows at a time: the memory for a day is that for a minute.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray
+        Samples, end to end; may wait for sound to come.
+    name : str
+        Of the recording, for messages.
+    sample_rate, window_s, hop_s, n_mfcc, level
+        As for ``extract_features``.
+    at_once : int, optional
+        1: each window by itself, as soon as its last sample is there. By default as many as keep all cores busy.
+
+    Yields
+    ------
+    ndarray, shape (n_windows, n_mfcc + 5)
+        A row per window: the features, and last the level in dB.
+
+    Raises
+    ------
+    ValueError
+        If a setting does not fit, or there are fewer samples than a frame needs.
+    """
+    check_features(n_mfcc=n_mfcc, level=level)
+    window, hop = window_lengths(sample_rate, window_s=window_s, hop_s=hop_s)
+    kernel = load_kernel(sample_rate, n_mfcc)
+    sounds = _windows_of(blocks, name=name, sample_rate=sample_rate, window=window, hop=hop)
+    if at_once == 1:
+        return (_table(kernel, level, [sound]) for sound in sounds)
+    return _pieces(sounds, kernel, level=level, window_s=window_s)
 
 
 def changed_features(windows, recordings, change):
@@ -240,24 +272,24 @@ def load_kernel(sample_rate, n_mfcc):
     return kernel
 
 
-def _windows_of(recording, *, window, hop):
+def _windows_of(blocks, *, name, sample_rate, window, hop):
     """The samples of every window of a recording, in order; of one that is shorter than a window, all there is."""
-    blocks, n_held, found = [], 0, False
-    for block in recording.blocks():
-        blocks.append(block)
+    waiting, n_held, found = [], 0, False
+    for block in blocks:
+        waiting.append(block)
         n_held += len(block)
         if n_held >= window:
-            held, found = np.concatenate(blocks), True
+            held, found = np.concatenate(waiting), True
             starts = window_starts(n_held, window=window, hop=hop)
             for start in starts:
                 yield held[start:start + window]
-            blocks = [held[starts[-1] + hop:]]
-            n_held = len(blocks[0])
+            waiting = [held[starts[-1] + hop:]]
+            n_held = len(waiting[0])
     if not found:
         if n_held < N_FFT:
-            raise ValueError(f"{recording.name}: has {n_held} samples at {recording.sample_rate} Hz, but a frame needs {N_FFT}; "
-                             "leave it out or record longer")
-        yield np.concatenate(blocks)
+            raise ValueError(f"{name}: has {n_held} samples at {sample_rate} Hz, but a frame needs {N_FFT}; leave it out or record "
+                             "longer")
+        yield np.concatenate(waiting)
 
 
 def _sounds_at(recording, starts_s, window):

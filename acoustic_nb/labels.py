@@ -1,16 +1,21 @@
-"""Event labels: where in a recording the anomaly is to be heard, as files that a person makes in another program.
+"""Event labels: where in a recording the anomaly is to be heard, as files that a person makes or opens in another program.
 
 Times are seconds from the start of the audio file. A stretch holds its start but not its end; where both are equal it
-is a point. Three formats are read, told apart by their content: Audacity label track, Raven selection table, CSV.
+is a point. Three formats are read, told apart by their content: Audacity label track, Raven selection table, CSV. The first
+two are written, so that ``read_events`` gives back the same times to the last bit.
 """
 
 import csv
 import math
+import os
 from pathlib import Path
+
+import numpy as np
 
 from acoustic_nb.stretches import Event
 
 BEGIN, END, DELTA = "Begin Time (s)", "End Time (s)", "Delta Time (s)"
+LOW, HIGH = "Low Freq (Hz)", "High Freq (Hz)"
 CSV_COLUMNS = {"start_s", "end_s", "label"}
 FORMATS = (f"an Audacity label track (start, tab, end, tab, text), a Raven selection table (tabs, with the columns {BEGIN} and "
            f"{END}), or a CSV file with the header start_s,end_s,label (or semicolons)")
@@ -86,6 +91,84 @@ def check_inside(events, *, path, end_s):
         if event.start_s > end_s + 1e-6:
             raise ValueError(f"{path}: an event begins at {event.start_s} s, but the recording ends at {end_s} s; "
                              "check that these labels belong to this recording")
+
+
+def write_audacity(events, path):
+    """Write events as an Audacity label track, in the order given.
+
+    Parameters
+    ----------
+    events : sequence of Event
+        Or anything else with ``start_s``, ``end_s`` and ``label``. White space in a label, tabs and line ends too, becomes one
+        space. Of no events the file is empty; Audacity opens it, ``read_events`` refuses it.
+    path : str or path
+        The file is there whole or not at all. Times have six decimals as Audacity writes them, and more where a float needs more.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If a time is negative or not finite, or an end lies before its start.
+    """
+    return _write(path, ("\t".join(texts) for texts in _texts(events)))
+
+
+def write_raven(events, path, *, bands=None):
+    """Write events as a Raven selection table, in the order given, all of channel 1.
+
+    Parameters
+    ----------
+    events, path
+        As for ``write_audacity``; of no events the table is its header.
+    bands : sequence of (low_hz, high_hz), optional
+        The frequencies of each event; without them the table has no columns for frequencies.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        As for ``write_audacity``, and where a band is not finite and rising from 0 or above, or their number is another.
+    """
+    if bands is not None and len(bands) != len(events):
+        raise ValueError(f"{len(bands)} bands do not fit {len(events)} events; give one for each, or none at all")
+    for low_hz, high_hz in () if bands is None else bands:
+        if not 0 <= low_hz <= high_hz < math.inf:
+            raise ValueError(f"the band from {low_hz} to {high_hz} Hz does not rise from 0 or above; give its low end first")
+    frequencies = [()] * len(events) if bands is None else [tuple(map(_decimal, band)) for band in bands]
+    header = ("Selection", "View", "Channel", BEGIN, END, *((LOW, HIGH) if bands is not None else ()), "Annotation")
+    rows = ((str(number), "Spectrogram 1", "1", start, end, *band, label)
+            for number, ((start, end, label), band) in enumerate(zip(_texts(events), frequencies, strict=True), 1))
+    return _write(path, ("\t".join(row) for row in (header, *rows)))
+
+
+def _texts(events):
+    """Start, end and label of each event as text; what ``read_events`` would refuse is refused here."""
+    for number, event in enumerate(events, 1):
+        start, end = _decimal(event.start_s), _decimal(event.end_s)
+        yield start, end, _event(f"event {number}", start, end, event.label).label
+
+
+def _decimal(value):
+    """The shortest decimals that give this float again, six at least and never as 1e-07."""
+    return np.format_float_positional(float(value), min_digits=6)
+
+
+def _write(path, lines):
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = "".join(f"{line}\n" for line in lines)
+    try:
+        unfinished.write_bytes(text.encode("utf-8", "replace"))
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
 
 
 def _read_lines(path):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from acoustic_nb.bundle_files import write_bundle_files
 from acoustic_nb.detectors import DETECTORS
 
 STATUSES = ("queued", "running", "ok", "skipped", "failed", "timeout", "dead")
@@ -61,7 +62,7 @@ class Run:
 
     def write_manifest(self, manifest):
         """Replace ``run.json``."""
-        _write_json(self.folder / "run.json", manifest)
+        write_json(self.folder / "run.json", manifest)
 
     def write_status(self, job, status, *, error=None, seconds=None, **more):
         """Replace a job's status file.
@@ -80,7 +81,7 @@ class Run:
         if status not in STATUSES:
             raise ValueError(f"a status is one of {', '.join(STATUSES)}, got {status!r}")
         entry = {"job": job, "status": status, "error": error, "seconds": seconds, **more}
-        _write_json(self.folder / "status" / f"{job}.json", entry)
+        write_json(self.folder / "status" / f"{job}.json", entry)
 
     def status(self, job):
         """What a job's status file says."""
@@ -90,8 +91,8 @@ class Run:
         """What every job's status file says: ``{job: {"status", "error", "seconds", ...}}``; empty for a scratch run."""
         return {path.stem: _read_json(path) for path in sorted((self.folder / "status").glob("*.json"))}
 
-    def save_detector(self, name, *, scores, items, metrics, figures):
-        """Write the results of one detector, all or nothing; earlier ones are replaced.
+    def save_detector(self, name, *, scores, items, metrics, figures, bundle=None):
+        """Write the results of one detector, and the detector itself, all or nothing; earlier ones are replaced.
 
         Parameters
         ----------
@@ -103,11 +104,15 @@ class Run:
         metrics : dict
         figures : dict
             Figure name -> anything with ``savefig``; becomes ``figures/<name>.png``.
+        bundle : dict, optional
+            ``{file name: bytes}`` from ``keeping.make_bundle``; becomes ``bundle/`` and ``bundle.zip``.
         """
         with _replacing(self.folder / name) as folder:
             scores.to_csv(folder / "scores.csv", index=False)
             items.to_csv(folder / "items.csv", index=False)
-            _write_json(folder / "metrics.json", metrics)
+            write_json(folder / "metrics.json", metrics)
+            if bundle is not None:
+                write_bundle_files(folder / "bundle", bundle)
             _save_figures(folder, figures)
 
     def load_detector(self, name):
@@ -143,7 +148,7 @@ class Run:
         with _replacing(self.folder / "comparison") as folder:
             summary.to_csv(folder / "summary.csv", index=False)
             pairs.to_csv(folder / "pairs.csv", index=False)
-            _write_json(folder / "verdict.json", verdict)
+            write_json(folder / "verdict.json", verdict)
             _save_figures(folder, figures)
 
     def save_sensitivity(self, *, table, shares, event, figures):
@@ -151,7 +156,7 @@ class Run:
         with _replacing(self.folder / "sensitivity") as folder:
             table.to_csv(folder / "table.csv", index=False)
             shares.to_csv(folder / "shares.csv", index=False)
-            _write_json(folder / "event.json", event)
+            write_json(folder / "event.json", event)
             _save_figures(folder, figures)
 
     def sensitivity(self):
@@ -285,7 +290,8 @@ def _read_json(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _write_json(path, value):
+def write_json(path, value):
+    """A value as a JSON file that is either the old or the new one; what is not finite becomes null."""
     text = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:

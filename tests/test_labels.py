@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from acoustic_nb.labels import check_inside, events_beside, read_events
+from acoustic_nb.labels import check_inside, events_beside, read_events, write_audacity, write_raven
 from acoustic_nb.stretches import Event, matching_windows, overlap_s, union, window_labels
 
 AUDACITY = "2.150000\t2.150000\tKlick\n3.400000\t6.100000\tlauter Schlag, zweimal\n\\\t100.000000\t2500.000000\n7.0\t8.0\t\n"
@@ -215,3 +215,106 @@ def test_union_and_overlap_by_hand():
     starts, ends = union([0, 1, 2.1], [1, 2, 3])
     assert (starts.tolist(), ends.tolist()) == ([0, 2.1], [2, 3])
     assert overlap_s([0, 1], [1, 2], *union([], [])).tolist() == [0, 0]
+
+
+BOTH = pytest.mark.parametrize("write", [write_audacity, write_raven])
+ODD_TIMES_S = [0.0, 5e-324, 1e-7, 0.1 + 0.2, 1 / 3, 12.5, 86399.123456789, 123456789.0, 1e22]
+ODD_LABELS = ["", "Lüfter schlägt, 3 bar", '"quoted', 'a "b" c', "\\\\ begins with a backslash", "C:\\new\\table",
+              "start_s,end_s", "Begin Time (s)", "{0} %s", "1.5", "日本 ☂", "a; b"]
+
+
+@BOTH
+def test_times_come_back_to_the_last_bit(tmp_path, write):
+    rng = np.random.default_rng(7)
+    starts_s = np.concatenate([ODD_TIMES_S, rng.uniform(0, 86400, 300), 10 ** rng.uniform(-12, 6, 300)])
+    ends_s = starts_s + np.where(np.arange(len(starts_s)) % 3, rng.uniform(0, 9, len(starts_s)), 0)
+    events = tuple(sorted((Event(float(a), float(b), ODD_LABELS[n % len(ODD_LABELS)])
+                           for n, (a, b) in enumerate(zip(starts_s, ends_s, strict=True))),
+                          key=lambda event: (event.start_s, event.end_s)))
+    path = tmp_path / "Prüfstand {1} links.txt"
+    assert write(events, path) == path
+    assert read_events(path) == events  # floats are compared exactly
+    for line in path.read_text(encoding="utf-8").splitlines()[write is write_raven:]:
+        begin, end = line.split("\t")[:2] if write is write_audacity else line.split("\t")[3:5]
+        assert set(begin + end) <= set("0123456789.")
+        assert min(len(time.partition(".")[2]) for time in (begin, end)) >= 6
+    write(events[::-1], path)
+    assert sorted(read_events(path), key=repr) == sorted(events, key=repr)
+
+
+@BOTH
+@pytest.mark.parametrize(("label", "back"), [
+    *zip(ODD_LABELS, ODD_LABELS, strict=True), ("3\N{NO-BREAK SPACE}bar", "3 bar"), ("a\tb", "a b"),
+    ("\ta\r\n\n b \u2028c\n", "a b c"),
+    ("x\n9\t10\ty", "x 9 10 y"), ("\\\t100\t2500", "\\ 100 2500"), ("\t", "")])
+def test_labels_come_back_in_one_line(tmp_path, write, label, back):
+    path = tmp_path / "a.txt"
+    write([Event(1.5, 2.5, label), Event(3, 3, label)], path)
+    assert read_events(path) == (Event(1.5, 2.5, back), Event(3.0, 3.0, back))
+
+
+def test_an_audacity_label_track_as_audacity_writes_it(tmp_path):
+    events = [Event(3.4, 6.1, "lauter Schlag"), Event(2.15, 2.15, ""), Event(np.float64(1e-7), np.float32(0.5), "früh")]
+    assert write_audacity(events, tmp_path / "a.txt").read_bytes().decode() == (
+        "3.400000\t6.100000\tlauter Schlag\n2.150000\t2.150000\t\n0.0000001\t0.500000\tfrüh\n")
+
+
+def test_a_raven_table_with_and_without_frequencies(tmp_path):
+    twice = [Event(6.709509878, 15.25, "Klick"), Event(6.709509878, 15.25, "Schlag")]
+    assert write_raven(twice, tmp_path / "a.txt", bands=[(1739.012, 3798.8125), (0, 500)]).read_text(encoding="utf-8") == (
+        "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tAnnotation\n"
+        "1\tSpectrogram 1\t1\t6.709509878\t15.250000\t1739.012000\t3798.812500\tKlick\n"
+        "2\tSpectrogram 1\t1\t6.709509878\t15.250000\t0.000000\t500.000000\tSchlag\n")
+    assert read_events(tmp_path / "a.txt") == tuple(twice)  # two events, not one that two views list
+    assert write_raven([Event(1, 2)], tmp_path / "b.txt").read_text(encoding="utf-8") == (
+        "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tAnnotation\n1\tSpectrogram 1\t1\t1.000000\t2.000000\t\n")
+
+
+@BOTH
+@pytest.mark.parametrize(("event", "message"), [
+    (Event(2, 1), r"^event 2: the event ends at 1\.0 s, before its start"),
+    (Event(-1e-9, 1), "^event 2: the event begins at -1e-09 s"),
+    (Event(float("nan"), 1), "^event 2: 'nan' is not a finite number"),
+    (Event(1, float("inf")), "^event 2: 'inf' is not a finite number")])
+def test_what_could_not_be_read_is_not_written(tmp_path, write, event, message):
+    path = written(tmp_path, "as before")
+    with pytest.raises(ValueError, match=message):
+        write([Event(0, 1), event], path)
+    assert path.read_text() == "as before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bands_fit_their_events(tmp_path):
+    with pytest.raises(ValueError, match="band from 500 to 100 Hz.*low end first"):
+        write_raven([Event(1, 2)], tmp_path / "a.txt", bands=[(500, 100)])
+    with pytest.raises(ValueError, match="from nan to 100 Hz"):
+        write_raven([Event(1, 2)], tmp_path / "a.txt", bands=[(float("nan"), 100)])
+    with pytest.raises(ValueError, match="2 bands do not fit 1 events; give one for each"):
+        write_raven([Event(1, 2)], tmp_path / "a.txt", bands=[(0, 100)] * 2)
+    assert not list(tmp_path.iterdir())
+
+
+@BOTH
+def test_no_events_are_written_and_refused_as_truth(tmp_path, write):
+    path = write([], tmp_path / "a.txt")
+    assert len(path.read_text().splitlines()) == (write is write_raven)
+    with pytest.raises(ValueError, match="holds no event"):
+        read_events(path)
+
+
+@BOTH
+def test_a_file_of_labels_is_whole_or_not_there(tmp_path, write, monkeypatch):
+    path = written(tmp_path, "as before")
+
+    def no_room(source, target):
+        assert source.read_text(encoding="utf-8").endswith("\tKlick\n")  # all of it, before it is put into its place
+        assert target.read_text() == "as before"
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("acoustic_nb.labels.os.replace", no_room)
+    with pytest.raises(OSError, match="No space left"):
+        write([Event(1, 2), Event(3, 4, "Klick")], path)
+    assert path.read_text() == "as before"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(FileNotFoundError):
+        write([Event(1, 2)], tmp_path / "missing" / "a.txt")

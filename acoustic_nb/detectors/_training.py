@@ -172,6 +172,16 @@ def n_batches(n_rows, batch_size):
     return -(-n_rows // batch_size)
 
 
+def with_weights(model, weights):
+    """A network with other weights, as ``get_weights`` gave them; ValueError where their shapes are those of another network."""
+    shapes, given = ([tuple(each.shape) for each in arrays] for arrays in (model.get_weights(), weights))
+    if shapes != given:
+        raise ValueError(f"weights of shapes {given} do not fit the network {model.name}, which has {shapes}; they belong to other "
+                         "settings")
+    model.set_weights(weights)
+    return model
+
+
 def predict(model, inputs):
     """What a Keras model makes of an array, as float64, a few thousand rows at a time."""
     inputs = np.asarray(inputs, dtype=np.float32)

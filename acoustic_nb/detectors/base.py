@@ -24,10 +24,14 @@ class Detector(Protocol):
         False: learns from normal windows only and refuses anomalous ones. True: needs both.
     quick : bool
         Whether fitting takes well under a second, so that it may be done again for every unit.
+    context : int
+        How many windows before and after a window its score depends on. Where that is not 0, ``score(windows, newest=True)`` scores
+        each window from those before it alone.
     """
 
     supervised: bool
     quick: bool
+    context: int
 
     def fit(self, windows):
         """Learn from a FeatureTable and return the detector itself.
@@ -51,6 +55,25 @@ class Detector(Protocol):
 
     def contributions(self, windows):
         """How much each feature adds to a window's score in this model's own terms, shape (n_windows, n_features)."""
+
+    def state(self):
+        """What scoring needs of what ``fit`` has learned: ``{name: value}`` as ``model_files.pack_state`` takes it."""
+
+    def restore(self, state):
+        """Take what ``state`` gave, with the same settings, and return the detector itself: it scores as after ``fit``.
+
+        Raises
+        ------
+        ValueError, KeyError
+            If the state is not one of this detector with these settings.
+        """
+
+
+def expected(model, kind):
+    """The model that a state holds, where it is of this class; else a ValueError."""
+    if not isinstance(model, kind):
+        raise ValueError(f"holds a {type(model).__name__} where a {kind.__name__} belongs; it is of another detector")
+    return model
 
 
 def kept_settings(detector):

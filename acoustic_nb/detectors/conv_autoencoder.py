@@ -3,7 +3,7 @@
 import numpy as np
 
 from acoustic_nb.detectors._sequences import hold_out
-from acoustic_nb.detectors._training import MIN_TRAINING_WINDOWS, keras, predict, prepare, train_autoencoder
+from acoustic_nb.detectors._training import MIN_TRAINING_WINDOWS, keras, predict, prepare, train_autoencoder, with_weights
 from acoustic_nb.detectors.base import check_whole_numbers, scored_values, training_values
 
 
@@ -37,6 +37,7 @@ class ConvAutoencoderDetector:
 
     supervised = False
     quick = False
+    context = 0
 
     def __init__(self, epochs=50, *, batch_size=32, learning_rate=1e-3, patience=5, max_steps=20_000, seed=0):
         self.epochs = epochs
@@ -67,6 +68,16 @@ class ConvAutoencoderDetector:
         """Absolute reconstruction error per feature; the mean of a row is the score."""
         values = scored_values(self, windows)
         return np.abs(values - predict(self.model_, values))
+
+    def state(self):
+        """See `Detector.state`."""
+        return {"weights": self.model_.get_weights(), "feature_names": list(self.feature_names_)}
+
+    def restore(self, state):
+        """See `Detector.restore`."""
+        self.model_ = with_weights(autoencoder(len(state["feature_names"])), state["weights"])
+        self.feature_names_ = tuple(state["feature_names"])
+        return self
 
 
 def code_size(n_features):

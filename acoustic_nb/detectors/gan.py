@@ -16,6 +16,7 @@ from acoustic_nb.detectors._training import (
     prepare,
     shuffled_epochs,
     tf,
+    with_weights,
 )
 from acoustic_nb.detectors.base import check_choice, check_whole_numbers, score_drops, scored_values, training_values
 
@@ -63,6 +64,7 @@ class GANDetector:
 
     supervised = False
     quick = False
+    context = 0
 
     def __init__(self, latent_dim=10, *, epochs=1000, batch_size=32, learning_rate=2e-4, score_kind="feature_distance",
                  max_steps=20_000, seed=0):
@@ -86,7 +88,7 @@ class GANDetector:
         self.generator_, self.discriminator_ = pair.generator, pair.discriminator
         self.training_ = how_far(self, len(self.history_["generator_loss"]), self.steps_, len(values), "windows") + (
             "; a fixed number, since neither loss says when a GAN is good.")
-        self.last_hidden_ = keras.Model(pair.discriminator.inputs[0], pair.discriminator.get_layer("hidden_32").output)
+        self.last_hidden_ = last_hidden(pair.discriminator)
         self.center_ = predict(self.last_hidden_, values).mean(axis=0)
         self.feature_names_ = windows.feature_names
         return self
@@ -103,6 +105,20 @@ class GANDetector:
     def contributions(self, windows):
         """How far the score falls when one feature is set to its normal mean, see `score_drops`."""
         return score_drops(self.score, windows)
+
+    def state(self):
+        """See `Detector.state`."""
+        return {"generator": self.generator_.get_weights(), "discriminator": self.discriminator_.get_weights(),
+                "center": self.center_, "feature_names": list(self.feature_names_)}
+
+    def restore(self, state):
+        """See `Detector.restore`."""
+        n_features = len(state["feature_names"])
+        self.generator_ = with_weights(generator(self.latent_dim, n_features), state["generator"])
+        self.discriminator_ = with_weights(discriminator(n_features), state["discriminator"])
+        self.last_hidden_, self.center_ = last_hidden(self.discriminator_), state["center"]
+        self.feature_names_ = tuple(state["feature_names"])
+        return self
 
     def _train(self, pair, values):
         """Some epochs at a time, since a compiled call takes as long as a few steps."""
@@ -186,6 +202,11 @@ def discriminator(n_features):
         layers.Dense(32, activation="relu", name="hidden_32"),
         layers.Dense(1, name="logit"),
     ], name="discriminator")
+
+
+def last_hidden(discriminator):
+    """The discriminator without its last layer: (n, n_features) -> (n, 32)."""
+    return keras.Model(discriminator.inputs[0], discriminator.get_layer("hidden_32").output)
 
 
 def _cross_entropy(logits):

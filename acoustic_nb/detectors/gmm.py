@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from acoustic_nb.detectors.base import check_choice, check_whole_numbers, scored_values, training_values
+from acoustic_nb.detectors.base import check_choice, check_whole_numbers, expected, scored_values, training_values
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 SMALLEST_REGULARISATION = 1e-6
@@ -30,6 +30,7 @@ class GMMDetector:
 
     supervised = False
     quick = True
+    context = 0
 
     def __init__(self, n_components=1, *, covariance_type="full", seed=0):
         self.n_components = n_components
@@ -66,6 +67,17 @@ class GMMDetector:
             difference = values[component == k] - mean
             shares[component == k] = difference * (difference @ precision)
         return shares
+
+    def state(self):
+        """See `Detector.state`."""
+        return {"model": self.mixture_, "feature_names": list(self.feature_names_)}
+
+    def restore(self, state):
+        """See `Detector.restore`."""
+        self.mixture_ = expected(state["model"], GaussianMixture)
+        self.reg_covar_ = self.mixture_.reg_covar
+        self.feature_names_ = tuple(state["feature_names"])
+        return self
 
     def _precision_matrices(self):
         precisions, n_features = self.mixture_.precisions_, self.mixture_.means_.shape[1]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from acoustic_nb.detectors._sequences import check_stretches, coverage_mean, hold_out, sequence_rows
-from acoustic_nb.detectors._training import MIN_TRAINING_WINDOWS, keras, predict, prepare, train_autoencoder
+from acoustic_nb.detectors._training import MIN_TRAINING_WINDOWS, keras, predict, prepare, train_autoencoder, with_weights
 from acoustic_nb.detectors.base import check_whole_numbers, scored_values, training_values
 
 
@@ -63,23 +63,51 @@ class LSTMAutoencoderDetector:
         self.feature_names_ = windows.feature_names
         return self
 
-    def score(self, windows):
+    @property
+    def context(self):
+        """A window's score depends on the sequences that cover it."""
+        return self.sequence_length - 1
+
+    def score(self, windows, *, newest=False):
         """Mean absolute reconstruction error of each window, shape (n_windows,), in standard deviations.
+
+        With ``newest`` by the one sequence that ends with the window, as if it had just been heard; the first windows of a stretch,
+        with which none ends, by the first sequence.
 
         Raises
         ------
         ValueError
             Also if windows stand alone: a stretch without a gap must hold at least ``sequence_length_`` of them.
         """
-        return self.contributions(windows).mean(axis=1)
+        rows, errors = self._errors(windows)
+        if not newest:
+            return coverage_mean(rows, errors, len(windows)).mean(axis=1)
+        scores = np.empty(len(windows))
+        scores[rows[::-1]] = errors[::-1].mean(axis=2)  # of the first sequence last, so that it stays where none ends
+        scores[rows[:, -1]] = errors[:, -1].mean(axis=1)
+        return scores
 
     def contributions(self, windows):
         """Absolute error per feature, mean over the sequences that cover the window; the mean of a row is the score."""
+        return coverage_mean(*self._errors(windows), len(windows))
+
+    def state(self):
+        """See `Detector.state`."""
+        return {"weights": self.model_.get_weights(), "feature_names": list(self.feature_names_)}
+
+    def restore(self, state):
+        """See `Detector.restore`."""
+        self.model_ = with_weights(autoencoder(self.sequence_length, len(state["feature_names"]), self.units), state["weights"])
+        self.sequence_length_ = self.sequence_length
+        self.feature_names_ = tuple(state["feature_names"])
+        return self
+
+    def _errors(self, windows):
+        """Sequences as rows, and the absolute errors of their reconstruction, shape (n_sequences, sequence_length, n_features)."""
         values = scored_values(self, windows)
         check_stretches(windows, self.sequence_length_)
         rows = sequence_rows(windows, self.sequence_length_)
-        errors = np.abs(values[rows] - predict(self.model_, values[rows]))
-        return coverage_mean(rows, errors, len(windows))
+        return rows, np.abs(values[rows] - predict(self.model_, values[rows]))
 
 
 def autoencoder(sequence_length, n_features, units):

@@ -8,6 +8,7 @@ from acoustic_nb.detectors.base import (
     check_enough,
     check_positive,
     check_whole_numbers,
+    expected,
     score_drops,
     scored_values,
     training_values,
@@ -44,6 +45,7 @@ class SVMDetector:
 
     supervised = True
     quick = True
+    context = 0
     boundary = 0.0
 
     def __init__(self, C=1.0, *, gamma="scale", max_windows=10_000, seed=0):
@@ -82,6 +84,17 @@ class SVMDetector:
     def contributions(self, windows):
         """How far the score falls when one feature is set to its normal mean, see `score_drops`."""
         return score_drops(self.score, windows)
+
+    def state(self):
+        """See `Detector.state`."""
+        return {"model": self.svc_, "n_learned": self.n_learned_.tolist(), "feature_names": list(self.feature_names_)}
+
+    def restore(self, state):
+        """See `Detector.restore`."""
+        self.svc_ = expected(state["model"], SVC)
+        self.n_learned_, self.n_support_ = np.array(state["n_learned"]), np.array(self.svc_.n_support_)
+        self.feature_names_ = tuple(state["feature_names"])
+        return self
 
 
 def _spread_evenly(label, max_windows):

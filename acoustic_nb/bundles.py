@@ -1,0 +1,251 @@
+"""Bundles: a fitted detector with all that scoring new sound needs, read back from the files that ``keeping`` has made of it.
+
+Loading executes nothing that is in a bundle, and finds out by trying whether this installation computes the same: known sound must
+give the features that it gave where the bundle was made, and known windows the same scores.
+"""
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from acoustic_nb.bundle_files import BundleError, read_bundle_files
+from acoustic_nb.detectors import DETECTORS, detector_class
+from acoustic_nb.features import FeatureTable, feature_names, feature_pieces
+from acoustic_nb.framing import window_lengths
+from acoustic_nb.machine import versions
+from acoustic_nb.model_files import read_npz, unpack_state
+from acoustic_nb.octaves import BandLevels
+from acoustic_nb.situations import Situation
+from acoustic_nb.thresholds import calibrate
+
+FORMAT = 1
+FEATURES_AGREE = {"rtol": 1e-4, "atol": 1e-3}
+SCORES_AGREE = {"rtol": 1e-3, "atol": 1e-6}
+ABOUT_LIBRARIES = ("acoustic-nb", "python", "numpy", "scipy", "librosa", "numba", "scikit-learn", "tensorflow", "keras")
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A detector that is ready to score.
+
+    Attributes
+    ----------
+    id : str
+        SHA-256 over its files but the card: two bundles with the same one score the same.
+    name, title : str
+        Of the detector: ``gmm``, ``Gaussian mixture``.
+    detector : Detector
+        Fitted.
+    mean, scale : ndarray, shape (n_features,)
+        Of the normal training windows: features are standardised with them.
+    calibration_scores, newest_scores : ndarray, shape (n,)
+        Scores of the windows that set the threshold, in order of time; the latter as they are known the moment a window is heard.
+    held_out : DataFrame
+        The normal test windows: recording, start_s, end_s, score, newest_score, channels.
+    whole_scores, whole_units : ndarray, shape (n_recordings,)
+        Where whole recordings are judged: scores and units of those that set their threshold; else empty.
+    bands : BandLevels
+        Octave bands of normal training windows.
+    situation : Situation
+        What the training sound was like.
+    false_alarm_rate : float
+        Wanted, of windows (and of recordings); the thresholds follow from it.
+    about : dict
+        All of ``bundle.json``: feature settings, run, recordings, versions.
+    card : str
+        ``MODEL_CARD.md``: what it has learned from, how it was judged, the verdict of its run.
+    """
+
+    id: str
+    name: str
+    title: str
+    detector: object
+    mean: np.ndarray
+    scale: np.ndarray
+    calibration_scores: np.ndarray
+    newest_scores: np.ndarray
+    held_out: pd.DataFrame
+    whole_scores: np.ndarray
+    whole_units: np.ndarray
+    bands: BandLevels
+    situation: Situation
+    false_alarm_rate: float
+    about: dict
+    card: str
+
+    @property
+    def sample_rate(self):
+        """At which features are computed, in Hz."""
+        return self.about["sample_rate"]
+
+    @property
+    def window_s(self):
+        """Length of a window."""
+        return self.about["features"]["window_s"]
+
+    @property
+    def feature_settings(self):
+        """What ``features.feature_pieces`` takes: window_s, hop_s, n_mfcc, level."""
+        return {name: self.about["features"][name] for name in ("window_s", "hop_s", "n_mfcc", "level")}
+
+    @property
+    def feature_names(self):
+        """Names of the features, in order."""
+        return feature_names(self.about["features"]["n_mfcc"])
+
+    @property
+    def calibration(self):
+        """The threshold of windows and its small print, a ``thresholds.Calibration``."""
+        return calibrate(self.calibration_scores, self.false_alarm_rate)
+
+    @property
+    def newest_calibration(self):
+        """The same for scores that are known the moment a window is heard."""
+        return calibrate(self.newest_scores, self.false_alarm_rate)
+
+    @property
+    def whole_calibration(self):
+        """The same for whole recordings; None where windows are judged."""
+        if self.about["judged_by"] != "recording":
+            return None
+        return calibrate(self.whole_scores, self.false_alarm_rate, units=self.whole_units)
+
+    def at_rate(self, false_alarm_rate):
+        """The same detector with the thresholds of another wanted false-alarm rate."""
+        return replace(self, false_alarm_rate=false_alarm_rate)
+
+    def windows(self, values, level_db, *, name, first_s=0.0, first_row=0):
+        """Windows of a new recording as a standardised FeatureTable.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_windows, n_features)
+            Not standardised.
+        level_db : ndarray, shape (n_windows,)
+        name : str
+            Of the recording, which counts as normal in columns nobody reads here.
+        first_s : float
+            Where the recording begins in its file.
+        first_row : int
+            How many windows of it came before.
+        """
+        rows = np.arange(first_row, first_row + len(values))
+        _, hop = window_lengths(self.sample_rate, window_s=self.window_s, hop_s=self.about["features"]["hop_s"])
+        start_s, label = first_s + rows * hop / self.sample_rate, np.zeros(len(values), dtype=int)
+        settings = self.feature_settings
+        return FeatureTable(
+            values=(values - self.mean) / self.scale, feature_names=self.feature_names, label=label, recording_label=label.copy(),
+            recording=np.full(len(values), name), start_s=start_s, end_s=start_s + self.window_s, level_db=level_db,
+            window_s=self.window_s, hop_s=settings["hop_s"], sample_rate=self.sample_rate, level=settings["level"])
+
+
+def load_bundle(path):
+    """The detector in a bundle, ready to score.
+
+    Parameters
+    ----------
+    path : path
+        The folder ``bundle``, the zip file, or the folder of the detector in a run.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    BundleError
+        One line that says why it cannot be used: a missing, changed or unknown file, content that no bundle has, or an installation
+        that computes something else.
+    """
+    files, bundle_id = read_bundle_files(path)
+    about = _read_about(path, files)
+    try:
+        arrays = read_npz(files["arrays.npz"], f"{path}, arrays.npz")
+        state = unpack_state(about["state"], _named(arrays, "state_"), files, path=path)
+        detector = detector_class(about["detector"])(**about["settings"]).restore(state)
+        names = np.array(about["held_out_recordings"], dtype=object)
+        held_out = pd.DataFrame({
+            "recording": names[arrays["held_out_recording"]], "start_s": arrays["held_out_start_s"],
+            "end_s": arrays["held_out_end_s"], "score": arrays["held_out_score"], "newest_score": arrays["held_out_newest_score"],
+            "channels": about["channels_at_once"]})
+        bundle = Bundle(
+            id=bundle_id, name=about["detector"], title=about["title"], detector=detector, held_out=held_out,
+            bands=BandLevels(**_named(arrays, "bands_"), relative=about["bands"]["relative"]),
+            situation=Situation.from_parts(about["situation"], _named(arrays, "situation_")),
+            false_alarm_rate=about["false_alarm_rate"], about=about,
+            card=files["MODEL_CARD.md"].decode("utf-8", "replace"),
+            **{name: arrays[name] for name in ("mean", "scale", "calibration_scores", "newest_scores", "whole_scores",
+                                               "whole_units")})
+        _check_same_here(path, bundle, arrays)
+    except BundleError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise BundleError(f"{path}: its parts do not fit together ({what}); keep the detector again with this version of "
+                          "acoustic_nb") from error
+    return bundle
+
+
+def _read_about(path, files):
+    """``bundle.json``, its format known."""
+    try:
+        about = json.loads(files["bundle.json"].decode())
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: bundle.json cannot be read ({' '.join(str(error).split())}); get the bundle again") from None
+    made_by = about.get("versions", {}).get("acoustic-nb") if isinstance(about, dict) else None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        found = about.get("format") if isinstance(about, dict) else None
+        raise BundleError(f"{path}: has format {found!r}, this version of acoustic_nb reads {FORMAT}; it was made by acoustic_nb "
+                          f"{made_by}, use that version, or keep the detector again with this one")
+    if about.get("detector") not in DETECTORS:
+        raise BundleError(f"{path}: holds a detector {about.get('detector')!r}, but there are {', '.join(DETECTORS)}; use the "
+                          "version of acoustic_nb that has it")
+    return about
+
+
+def _check_same_here(path, bundle, arrays):
+    """Refuse a bundle whose features or scores this installation would compute differently."""
+    about = bundle.about
+    made = about["versions"] | {"format": about["format"]}
+    here = versions()
+    other = ", ".join(f"{package} {made[package]} there and {here[package]} here" for package in ABOUT_LIBRARIES
+                      if package in made and made[package] != here[package]) or "all libraries have the same version"
+    if list(bundle.feature_names) != about["features"]["names"]:
+        raise BundleError(f"{path}: was made with the features {', '.join(about['features']['names'])}, and this version computes "
+                          f"{', '.join(bundle.feature_names)}; keep the detector again with this version ({other})")
+    known = features_of_known_sound(bundle.sample_rate, **bundle.feature_settings)
+    if known.shape != arrays["known_features"].shape or not np.allclose(known, arrays["known_features"], **FEATURES_AGREE):
+        worst = _worst(known, arrays["known_features"])
+        raise BundleError(f"{path}: a known sound gives other features here than where the bundle was made (by up to {worst:.3g}), "
+                          f"so its scores would mean something else; keep the detector again here ({other})")
+    values = arrays["reference_values"] * bundle.scale + bundle.mean
+    scores = bundle.detector.score(bundle.windows(values, np.zeros(len(values)), name="reference"))
+    if not np.allclose(scores, arrays["reference_scores"], **SCORES_AGREE):
+        worst = _worst(scores, arrays["reference_scores"])
+        raise BundleError(f"{path}: known windows score differently here (by up to {worst:.3g}); use the libraries that it was "
+                          f"made with, or keep the detector again here ({other})")
+    if not np.isclose(bundle.calibration.threshold, about["threshold"], rtol=1e-9):
+        raise BundleError(f"{path}: says a threshold of {about['threshold']:.6g}, but its calibration scores give "
+                          f"{bundle.calibration.threshold:.6g}; get the bundle again")
+
+
+def _worst(found, expected):
+    """The largest difference of two arrays, infinite where their shapes differ."""
+    return float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
+
+
+def features_of_known_sound(sample_rate, *, window_s, hop_s, n_mfcc, level):
+    """Features of one window of a sound that a formula gives: a sweep through the band, and a few decaying clicks."""
+    n_samples, _ = window_lengths(sample_rate, window_s=window_s, hop_s=hop_s)
+    time_s = np.arange(n_samples) / sample_rate
+    sweep = 0.1 * np.sin(2 * np.pi * (100 + (0.2 * sample_rate - 50) * time_s / window_s) * time_s)
+    clicks = 0.3 * np.exp(-(time_s % (window_s / 3)) / 0.01) * np.cos(2 * np.pi * 2500 * time_s)
+    (row,) = feature_pieces([(sweep + clicks).astype(np.float32)], name="known sound", sample_rate=sample_rate, window_s=window_s,
+                            hop_s=hop_s, n_mfcc=n_mfcc, level=level, at_once=1)
+    return row[0, :-1]
+
+
+def _named(arrays, prefix):
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,95 @@
+"""The model card: what a kept detector was trained on, how it was judged, and what the run's verdict says, for people.
+
+It is written with the bundle and once more when the run knows its verdict.
+"""
+
+from acoustic_nb.bundle_files import replace_card
+
+VERDICT_HEADING = "## The verdict of its run"
+UNKNOWN = "No verdict yet: the comparison of the run (`07_comparison`) writes it."
+
+
+def model_card(about, metrics, verdict):
+    """The card as Markdown.
+
+    Parameters
+    ----------
+    about : dict
+        ``bundle.json``.
+    metrics : dict
+        What the run keeps of the detector, ``metrics.json``.
+    verdict : dict or None
+        ``{"kind", "text"}`` of the run.
+    """
+    features, run = about["features"], about["run"]
+    labels = {label: [each for each in about["recordings"] if each["label"] == label] for label in ("normal", "anomalous")}
+    level = {"kept": "hear loudness", "removed": "are blind to loudness"}[features["level"]]
+    lines = [
+        f"# {about['title']}, kept from {run['name']}", "",
+        f"Made {about['made']} by acoustic_nb {about['versions']['acoustic-nb']}. It gives every window of new sound an anomaly "
+        "score, higher = more anomalous, and flags what scores above its threshold.", "",
+        "## What it is for", "",
+        "The machine, place, microphone and gain of the recordings below. `acoustic-nb score` says when new sound is outside of "
+        "that; believe it before any alarm.", "",
+        "## What it has learned from", "",
+        f"- {_sum_of(labels['normal'], 'normal')}"
+        + (f"; {_sum_of(labels['anomalous'], 'anomalous')}, half of which it has heard in training" if about["supervised"] else
+           f". It has never learned from the {len(labels['anomalous'])} anomalous ones"),
+        *(f"  - {each['name']}: {each['label']}, {each['duration_s']:.1f} s at {each['native_sample_rate']} Hz, used for "
+          f"{', '.join(each['parts']) or 'nothing'}" for each in about["recordings"][:20]),
+        *([f"  - and {len(about['recordings']) - 20} more"] if len(about["recordings"]) > 20 else []),
+        f"- {len(features['names'])} features per window of {features['window_s']:g} s, a window every {features['hop_s']:g} s, at "
+        f"{about['sample_rate']} Hz; the features {level}",
+        f"- settings: {', '.join(f'{name} = {value}' for name, value in about['settings'].items())}", "",
+        "## Its threshold", "",
+        f"- {_threshold(metrics.get('alarm') or metrics['calibration'], about['threshold'])}", "",
+        "## How it was judged", "", *_judged(metrics), "",
+        VERDICT_HEADING, "",
+        f"**{verdict['kind']}**: {verdict['text']}" if verdict else UNKNOWN, "",
+        "## Versions", "", ", ".join(f"{package} {version}" for package, version in about["versions"].items() if version) + ".", ""]
+    return "\n".join(lines)
+
+
+def verdict_of(card):
+    """The verdict that a card carries, as ``{"kind", "text"}``; of kind ``none`` where it has none."""
+    section = card.partition(f"{VERDICT_HEADING}\n\n")[2].partition("\n")[0]
+    kind, colon, text = section.removeprefix("**").partition("**: ")
+    return {"kind": kind, "text": text} if colon else {"kind": "none", "text": section}
+
+
+def write_cards(run):
+    """Put the run's verdict into the cards of all bundles that it holds; the bundles stay what they are."""
+    import json
+
+    verdict = run.verdict()
+    for name in run.detectors():
+        folder = run.folder / name / "bundle"
+        if (folder / "bundle.json").is_file():
+            about = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+            replace_card(folder, model_card(about, run.load_metrics(name), verdict))
+
+
+def _sum_of(recordings, label):
+    minutes = sum(each["duration_s"] for each in recordings) / 60
+    return f"{len(recordings)} {label} recording{'s' * (len(recordings) != 1)}, {minutes:.1f} min"
+
+
+def _threshold(calibration, threshold):
+    word = "promised" if calibration["promised"] else "aimed at, not promised"
+    return (f"a window is flagged above {threshold:.6g}, the false-alarm rate of {calibration['used_rate']:.1%} is {word} "
+            f"({calibration['n']} calibration windows, worth about {calibration['n_eff']:.0f} independent ones)")
+
+
+def _judged(metrics):
+    """Numbers with their intervals and what they are to be held against."""
+    scores, interval, controls = metrics["metrics"], metrics["interval"], metrics["controls"]
+    yield f"- {metrics['sentence']}"
+    yield (f"- ROC AUC {scores['roc_auc']:.3f}, 95 % interval {interval['low']:.3f} to {interval['high']:.3f}, from about "
+           f"{interval['n_eff']:.0f} independent items of the smaller class"
+           + ("" if interval["enough"] else ": too little independent data"))
+    for name, word in (("recall", "share of anomalous sound flagged"), ("false_alarm_rate", "share of normal sound flagged"),
+                       ("false_events_per_hour", "false events per hour of normal sound")):
+        low, high = metrics["intervals"].get(name, (None, None))
+        if scores.get(name) is not None and low is not None and scores[name] == scores[name]:
+            yield f"- {word}: {scores[name]:.3g}, 95 % interval {low:.3g} to {high:.3g}"
+    yield f"- level alone, without any detector: ROC AUC {controls['level_auc']:.3f}"
