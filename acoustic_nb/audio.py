@@ -42,8 +42,8 @@ class Recording:
     ----------
     name : str
         What the recording is called in tables and plots; unique within a run.
-    label : int
-        0 normal, 1 anomalous.
+    label : int or None
+        0 normal, 1 anomalous; None for new sound, of which nobody has said.
     path : str
         Where it came from; ``"demo"`` for a synthetic one.
     sample_rate : int
@@ -99,6 +99,11 @@ class Recording:
     where: str = ""
     audit: dict | None = None
     sound: np.ndarray | None = None
+
+    @property
+    def label_name(self):
+        """``normal`` or ``anomalous``; empty where nobody has said."""
+        return "" if self.label is None else LABEL_NAMES[self.label]
 
     @property
     def duration_s(self):
@@ -160,7 +165,7 @@ class Recording:
 
     def facts(self):
         """What identifies the recording, without its samples: a dict of JSON types."""
-        facts = {"name": self.name, "label": LABEL_NAMES[self.label], "path": self.path, "start_s": self.start_s,
+        facts = {"name": self.name, "label": self.label_name, "path": self.path, "start_s": self.start_s,
                  "duration_s": self.duration_s, "sample_rate": self.sample_rate, "native_sample_rate": self.native_sample_rate,
                  "channel": self.channel}
         about = {name: getattr(self, name) for name in ("group", "split", "machine", "section", "domain") if getattr(self, name)}

@@ -26,7 +26,7 @@ def write_catalogue(recordings, path):
     for recording in recordings:
         end_s = recording.audit["cut_end_s"]
         rows.append({
-            "path": recording.path, "label": LABEL_NAMES[recording.label], "group": recording.group, "split": recording.split,
+            "path": recording.path, "label": recording.label_name, "group": recording.group, "split": recording.split,
             "start_s": repr(recording.start_s), "end_s": "" if end_s is None else repr(end_s),
             "machine": recording.machine, "section": recording.section, "domain": recording.domain,
             "channel": recording.channel, "events": recording.events_path, "layout": recording.layout,
@@ -101,7 +101,7 @@ def audit_table(recordings):
         audit = recording.audit
         cut = recording.start_s > 0 or audit["cut_end_s"] is not None
         rows.append({
-            "recording": recording.name, "label": LABEL_NAMES[recording.label],
+            "recording": recording.name, "label": recording.label_name,
             "used s": f"{recording.start_s:.1f} to {recording.end_s:.1f} of {audit['file_s']:.1f}" if cut
                       else f"{recording.duration_s:.1f}",
             "Hz": recording.native_sample_rate, "channels": audit["file_channels"], "level dBFS": f"{audit['level_dbfs']:.1f}",

@@ -474,7 +474,8 @@ def _counted(n_entries):
 def _params(arguments):
     from acoustic_nb import parameters
 
-    listed = {job: parameters.notebook_parameters(path) for job, path in parameters.find_notebooks().items()}
+    listed = {job: parameters.notebook_parameters(path) for job, path in parameters.find_notebooks().items()
+              if job != parameters.SCORE}  # which -p cannot reach
     rows = {}
     for job, entries in listed.items():
         for name, entry in entries.items():

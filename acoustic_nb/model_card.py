@@ -3,7 +3,10 @@
 It is written with the bundle and once more when the run knows its verdict.
 """
 
-from acoustic_nb.bundle_files import replace_card
+import json
+import sys
+
+from acoustic_nb.bundle_files import BundleError, read_bundle_files, replace_card
 
 VERDICT_HEADING = "## The verdict of its run"
 UNKNOWN = "No verdict yet: the comparison of the run (`07_comparison`) writes it."
@@ -58,15 +61,19 @@ def verdict_of(card):
 
 
 def write_cards(run):
-    """Put the run's verdict into the cards of all bundles that it holds; the bundles stay what they are."""
-    import json
+    """Put the run's verdict into the cards of all bundles that it holds; the bundles stay what they are.
 
+    A bundle that is not whole keeps its card, and that is said on stderr: the run itself is not to fail for it.
+    """
     verdict = run.verdict()
     for name in run.detectors():
         folder = run.folder / name / "bundle"
-        if (folder / "bundle.json").is_file():
-            about = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-            replace_card(folder, model_card(about, run.load_metrics(name), verdict))
+        if folder.is_dir():
+            try:
+                about = json.loads(read_bundle_files(folder)[0]["bundle.json"])
+                replace_card(folder, model_card(about, run.load_metrics(name), verdict))
+            except BundleError as error:
+                print(f"{error}; its card does not know the verdict", file=sys.stderr)
 
 
 def _sum_of(recordings, label):

@@ -1,9 +1,10 @@
 """Moments: when an event begins, peaks and ends, placed by its sound more closely than its windows can.
 
 The sound of an event must stand out from what is just around its windows. How loud it is from moment to moment is the RMS of frames
-of 10 ms, every 5 ms, or longer ones for a narrow band. What stands out is louder than what is around, its median, by 6 dB and by
-3 times as much as its louder moments (the 90th percentile) are, so that hum, a rattle or steady noise of any colour does not stand
-out from itself. The peak stands out by 2 dB more, or a slow rise would do. Times are seconds of the file.
+of 10 ms, every 5 ms, or longer ones for a narrow band. What stands out is louder than the sound before and the sound after, their
+medians, by 6 dB and by 3 times as much as their own louder moments (the 90th percentile) are, so that hum, a rattle or steady noise
+of any colour does not stand out from itself. The peak stands out by 2 dB more, or a slow rise would do. Times are seconds of the
+file.
 """
 
 from dataclasses import dataclass
@@ -64,8 +65,8 @@ def refine(part, sample_rate, *, start_s, end_s, peak_start_s, window_s, low_hz,
     Moment
         Start is where the sound first stands out in the first window, end where it last does in the last, peak where it is
         loudest in the highest; to within about 10 ms, or half a frame of ``4 / (high_hz - low_hz)`` seconds where that is longer.
-        Not refined where one of the three does not stand out, or where less than 0.4 s around the windows are there to compare
-        with. So a steady sound and a drop in level are left as they are; an event among normal sounds as short and loud as
+        Not refined where one of the three does not stand out, or where there is less than 0.4 s before and after the windows to
+        compare with. So a steady sound and a drop in level are left as they are; an event among normal sounds as short and loud as
         itself is placed by these too.
 
     Raises
@@ -86,12 +87,12 @@ def refine(part, sample_rate, *, start_s, end_s, peak_start_s, window_s, low_hz,
     curves = []
     for envelopes, band_hz in zip(zip(*pieces, strict=True), bands_hz, strict=True):
         (time_s, level_db), frame_s = np.concatenate(envelopes, axis=1), _frame_s(*band_hz)
-        around_db = level_db[(time_s < start_s - NEAR_S) | (time_s >= end_s + NEAR_S)]
         in_peak = np.flatnonzero((time_s >= peak_start_s) & (time_s < peak_start_s + window_s))
-        if len(around_db) * frame_s / 2 < LEAST_AROUND_S or not len(in_peak):
+        around = time_s < start_s - NEAR_S, time_s >= end_s + NEAR_S
+        limits_db = [_limit_db(level_db[side]) for side in around if np.count_nonzero(side) * frame_s / 2 >= LEAST_AROUND_S]
+        if not limits_db or not len(in_peak):
             return as_windows
-        middle_db, louder_db = np.quantile(around_db, [0.5, LOUDER_MOMENTS])
-        excess_db = level_db - middle_db - max(STANDS_OUT_DB, SPREADS * (louder_db - middle_db))
+        excess_db = level_db - max(limits_db)
         peak = in_peak[np.argmax(excess_db[in_peak])]
         curves.append((excess_db[peak], time_s[peak], time_s[excess_db >= 0], frame_s))
     excess_db, peak_s, loud_s, frame_s = max(curves, key=lambda curve: curve[0])
@@ -103,6 +104,12 @@ def refine(part, sample_rate, *, start_s, end_s, peak_start_s, window_s, low_hz,
     if ends_s - begins_s > end_s - start_s - frame_s:
         return as_windows
     return Moment(float(begins_s), float(ends_s), float(peak_s), True)
+
+
+def _limit_db(level_db):
+    """What stands out from sound of these levels, shape (n_frames,), lies above this."""
+    middle_db, louder_db = np.quantile(level_db, [0.5, LOUDER_MOMENTS])
+    return middle_db + max(STANDS_OUT_DB, SPREADS * (louder_db - middle_db))
 
 
 def _sounds(part, begins_s, ends_s):
@@ -118,11 +125,11 @@ def _frame_s(low_hz, high_hz):
 
 def _envelope(begin_s, sound, sample_rate, low_hz, high_hz):
     """Middle in s of every frame of a sound, and its level in a band in dBFS: shape (2, n_frames)."""
-    frame = round(_frame_s(low_hz, high_hz) * sample_rate)
+    sound, frame = np.asarray(sound, dtype=np.float32), round(_frame_s(low_hz, high_hz) * sample_rate)
     if len(sound) < frame:
         return np.zeros((2, 0))
     hop, fade = frame // 2, hann(frame, sym=False).astype(np.float32)
-    frames = sliding_window_view(np.asarray(sound, dtype=np.float32), frame)[::hop]
+    frames = sliding_window_view(sound, frame)[::hop]
     in_band = slice(*np.searchsorted(rfftfreq(frame, 1 / sample_rate), [low_hz, high_hz]))
     spectrum = rfft((frames - sound.mean()) * fade)[:, in_band]
     power = 2 * np.sum(np.abs(spectrum) ** 2, axis=1, dtype=float) / (frame * np.sum(fade**2))

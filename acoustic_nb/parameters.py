@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-COMPARISON, SENSITIVITY = "comparison", "sensitivity"
+COMPARISON, SENSITIVITY, SCORE = "comparison", "sensitivity", "score"
 AFTERWARDS = (COMPARISON, SENSITIVITY)  # what reads the results of the detectors
 GIVEN_BY_THE_RUN = ("normal", "anomalous", "dataset", "machine", "run_dir")
 CHECKOUT = Path(__file__).absolute().parent.parent
@@ -43,6 +43,7 @@ def choose_jobs(notebooks, only=None, *, sensitivity=False):
     The detectors named in ``only`` (all if None) and the comparison; the sensitivity where it is asked for, by ``sensitivity``
     or in ``only``.
     """
+    notebooks = {job: path for job, path in notebooks.items() if job != SCORE}  # it is for other recordings, after a run
     for name in only or ():
         if name not in notebooks:
             raise ValueError(f"there is no detector {name!r}{nearest(name, notebooks)}; "

@@ -385,7 +385,8 @@ def _short(name, longest):
 
 
 def _of_recording(ax, overview, thinned):
-    ax.set_title(f"{_short(overview.name, 50)} ({LABELS[overview.label]})", loc="left", fontsize=10)
+    label = "" if overview.label is None else f" ({LABELS[overview.label]})"
+    ax.set_title(f"{_short(overview.name, 50)}{label}", loc="left", fontsize=10)
     _note(ax, thinned)
     ax.set_xlim(overview.start_s, overview.end_s)
 

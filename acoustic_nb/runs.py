@@ -107,7 +107,7 @@ class Run:
         bundle : dict, optional
             ``{file name: bytes}`` from ``keeping.make_bundle``; becomes ``bundle/`` and ``bundle.zip``.
         """
-        with _replacing(self.folder / name) as folder:
+        with replacing(self.folder / name) as folder:
             scores.to_csv(folder / "scores.csv", index=False)
             items.to_csv(folder / "items.csv", index=False)
             write_json(folder / "metrics.json", metrics)
@@ -145,7 +145,7 @@ class Run:
 
     def save_comparison(self, *, summary, pairs, verdict, figures):
         """Write the comparison, all or nothing: DataFrames with a row per detector and per pair, ``{"kind", "text"}``, figures."""
-        with _replacing(self.folder / "comparison") as folder:
+        with replacing(self.folder / "comparison") as folder:
             summary.to_csv(folder / "summary.csv", index=False)
             pairs.to_csv(folder / "pairs.csv", index=False)
             write_json(folder / "verdict.json", verdict)
@@ -153,7 +153,7 @@ class Run:
 
     def save_sensitivity(self, *, table, shares, event, figures):
         """Write what came of faint events, all or nothing: DataFrames with a row per detector and per level, a dict, figures."""
-        with _replacing(self.folder / "sensitivity") as folder:
+        with replacing(self.folder / "sensitivity") as folder:
             table.to_csv(folder / "table.csv", index=False)
             shares.to_csv(folder / "shares.csv", index=False)
             write_json(folder / "event.json", event)
@@ -251,7 +251,7 @@ def clean_name(name):
 
 
 @contextmanager
-def _replacing(target):
+def replacing(target):
     """A folder that is filled beside its place and put there on success; on an error nothing of it stays."""
     new, old = (target.with_name(f".{target.name}.{os.getpid()}.{what}") for what in ("new", "old"))
     for leftover in (new, old):

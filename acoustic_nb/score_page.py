@@ -80,7 +80,7 @@ def write_score_page(path, scored, *, about, alarm, held_out=None):
         verdict=VERDICT_LABELS.get(about["verdict"]["kind"], about["verdict"]["kind"]), ticks=axis.ticks(),
         threshold=labels[kept], place=float(axis.place(axis.threshold)), rate=rates[kept], gain_db=20 * np.log10(gain),
         most_events=MOST_EVENTS, shown_db=SHOWN_DB, whole_min=WHOLE_S / 60, all_sound_min=ALL_SOUND_S / 60, figure=_figure,
-        clock=_clock, share=_share)
+        clock=_clock, share=_share, rounded=_rounded)
     return write_page(path, page)
 
 
@@ -279,6 +279,10 @@ def _clock(time_s, longest_s):
 
 def _figure(score):
     return f"{score:.0f}" if 1e4 <= abs(score) < 1e9 else f"{score:.4g}"
+
+
+def _rounded(rate):
+    return f"{rate:.1f}" if rate < 100 else f"{rate:.0f}"
 
 
 def _share(part):

@@ -104,8 +104,12 @@ EVENT_COLUMNS = ("recording", "start_s", "end_s", "peak_s", "peak_score", "p_val
 
 
 def events_table(scored):
-    """The events of several recordings, worst first, as a DataFrame with the columns of ``EVENT_COLUMNS``; reasons are one text."""
+    """The events of several recordings as a DataFrame: worst first, numbered from 1, columns as in ``EVENT_COLUMNS``.
+
+    Reasons are one text. Worst is the smallest p-value, and of equal ones the highest score.
+    """
     rows = [{name: getattr(event, name) for name in EVENT_COLUMNS} | {"reasons": "; ".join(event.reasons)}
             for each in scored for event in each.events]
     table = pd.DataFrame(rows, columns=list(EVENT_COLUMNS))
-    return table.sort_values(["p_value", "peak_score"], ascending=[True, False], kind="stable", ignore_index=True)
+    table = table.sort_values(["p_value", "peak_score"], ascending=[True, False], kind="stable")
+    return table.set_index(pd.RangeIndex(1, len(table) + 1, name="event"))

@@ -24,7 +24,7 @@ from acoustic_nb.inputs import DEMO, Found, Inputs, as_paths, found_alone
 from acoustic_nb.labels import write_audacity, write_raven
 from acoustic_nb.model_card import verdict_of
 from acoustic_nb.progress import progress_bar
-from acoustic_nb.runs import clean_name, make_dated_folder, write_json
+from acoustic_nb.runs import clean_name, make_dated_folder, replacing, write_json
 from acoustic_nb.score_page import write_score_page
 from acoustic_nb.scored import events_table
 from acoustic_nb.scoring import score_recording
@@ -54,13 +54,13 @@ def load_new(bundle, paths, *, skip_broken=False):
     """
     paths = tuple(str(path) for path in as_paths(paths))
     if paths == (DEMO,):
-        return [resampled(replace(recording, label=0), bundle.sample_rate) for recording in demo_pair(DEMO_SEED)], []
+        return [_new(recording, bundle) for recording in demo_pair(DEMO_SEED)], []
     if not paths:
         raise ValueError("there is nothing to score; name files, folders or globs")
     inputs = Inputs(normal=paths, anomalous=paths, skip_broken=skip_broken)
     found = found_alone(inputs)
     recordings, left_out = listen(Found(found.entries, found.sentence, found.layout), inputs, channel=bundle.about["channel"])
-    return [resampled(recording, bundle.sample_rate) for recording in recordings], left_out
+    return [_new(recording, bundle) for recording in recordings], left_out
 
 
 def score_all(bundle, recordings, *, gap_s=0.0, shortest_s=0.0):
@@ -155,10 +155,15 @@ def score_files(bundle, paths, runs_dir, *, name=None, gap_s=0.0, shortest_s=0.0
 
 
 def write_scoring(folder, bundle, scored, alarm, limits, about):
-    """All files of a scoring; ``about`` holds gap_s, shortest_s, command and left_out."""
+    """Write all files of a scoring, all or nothing; an earlier one is replaced. ``about``: gap_s, shortest_s, command, left_out."""
+    with replacing(folder) as new:
+        _write_files(new, bundle, scored, alarm, limits, about)
+
+
+def _write_files(folder, bundle, scored, alarm, limits, about):
     table, events = recordings_table(scored, alarm), events_table(scored)
     table.to_csv(folder / "recordings.csv", index=False)
-    events.to_csv(folder / "events.csv", index=False)
+    events.to_csv(folder / "events.csv")
     scores_table(scored).to_csv(folder / "scores.csv", index=False)
     write_labels(folder / "labels", scored)
     kept = _about_bundle(bundle)
@@ -189,6 +194,10 @@ def write_labels(folder, scored):
         write_raven(events, folder / f"{stem}.Table.1.selections.txt", bands=bands)
         paths.append(folder / f"{stem}.txt")
     return paths
+
+
+def _new(recording, bundle):
+    return replace(resampled(recording, bundle.sample_rate), label=None)
 
 
 def _about_bundle(bundle):

@@ -15,8 +15,10 @@ from sklearn.metrics import pairwise_distances_argmin_min
 KEPT = 500
 FAR_SHARE, MOST_BEYOND = 0.99, 0.9
 BANDWIDTH_MARGIN = 0.15
-LEVEL_MARGIN_DB = 2.0         # as from a microphone a quarter further away; the machine's own changes are in the known range
-BLIND_LEVEL_MARGIN_DB = 20.0  # where the features are blind to level, though not to a noise floor or clipping
+# 2 dB is a microphone a quarter further away, 3 dB half the power; the machine's own changes are in the known range already.
+# Features that are blind to level (removed) still meet the noise floor and the clipping that come with a large change.
+LEVEL_MARGIN_DB = {"kept": 2.0, "removed": 20.0}
+LEVEL_DRIFT_DB = {"kept": 3.0, "removed": 20.0}
 FEWEST_WINDOWS, FEWEST_TO_DRIFT = 5, 30
 DRIFT_BLOCKS, DRIFT_RHO = 12, 0.8
 
@@ -141,8 +143,9 @@ class SituationCheck:
         Each has its rule. Rate: it cuts into the known band. Bandwidth: more than 15 % outside of the known ones. Level: the
         median more than 2 dB outside of the 1st to 99th percentile of the known ones, 20 dB where the features are blind to it.
         From 5 windows on, background: more than 90 % of them are further from all known ones than 99 % of normal ones. From 30
-        on, drift of score and level: medians of first and last third further apart than the known interquartile range (and those
-        2 or 20 dB), and a rank correlation with time of at least 0.8 over the medians of 12 blocks.
+        on, drift: medians of the first and last third further apart than the known interquartile range, and a rank correlation
+        with time of at least 0.8 over the medians of 12 blocks; of the scores where the higher of the two is above the usual upper
+        quartile, of the level where it is at least 3 dB, 20 dB where the features are blind to it.
 
         Parameters
         ----------
@@ -158,9 +161,11 @@ class SituationCheck:
             found.append(_of_background(known, distances))
         if len(scores) >= FEWEST_TO_DRIFT:
             found.append(_of_drift("scores", scores, known.usual_scores[1:],
-                                   "a machine that warms up sounds like this, and a fault that grows: compare beginning and end"))
+                                   "a machine that warms up sounds like this, and a fault that grows: compare beginning and end",
+                                   beyond=known.usual_scores[2]))
             found.append(_of_drift("levels in dBFS", levels_db, np.quantile(known.level_db, [0.25, 0.75]),
-                                   "check for an automatic gain and a microphone that moves", at_least=_level_margin_db(known)))
+                                   "check for an automatic gain and a microphone that moves",
+                                   at_least=LEVEL_DRIFT_DB[known.level]))
         return tuple(filter(None, found))
 
 
@@ -185,7 +190,7 @@ def _of_bandwidth(known, recording):
 
 def _of_level(known, levels_db):
     median_db, (softest_db, loudest_db) = np.median(levels_db), np.quantile(known.level_db, [0.01, 0.99])
-    beyond_db, margin_db = max(median_db - loudest_db, softest_db - median_db), _level_margin_db(known)
+    beyond_db, margin_db = max(median_db - loudest_db, softest_db - median_db), LEVEL_MARGIN_DB[known.level]
     if beyond_db <= margin_db:
         return ""
     blind = "the features are blind to level, but not to the noise or clipping that may come with it"
@@ -200,25 +205,21 @@ def _of_background(known, distances):
     if beyond <= MOST_BEYOND:
         return ""
     return (f"What is heard all the time is different: {100 * beyond:.0f} % of its windows are further from every known one than "
-            f"{100 * FAR_SHARE:.0f} % of normal ones are ({100 * MOST_BEYOND:.0f} % are allowed for, since a fault may be heard often); "
-            "whether the situation has changed or the machine cannot be told from this: listen to it, and train with it where it is "
-            "healthy.")
+            f"{100 * FAR_SHARE:.0f} % of normal ones are ({100 * MOST_BEYOND:.0f} % are allowed for, since a fault may be heard "
+            "often); whether the situation has changed or the machine cannot be told from this: listen to it, and train with it "
+            "where it is healthy.")
 
 
-def _of_drift(what, series, usual, way_out, *, at_least=0.0):
+def _of_drift(what, series, usual, way_out, *, at_least=0.0, beyond=-np.inf):
     blocks = np.array_split(series, DRIFT_BLOCKS)
     first, last = (np.median(np.concatenate(third)) for third in (blocks[:DRIFT_BLOCKS // 3], blocks[-DRIFT_BLOCKS // 3:]))
-    if abs(last - first) <= max(usual[1] - usual[0], at_least):
+    if abs(last - first) <= max(usual[1] - usual[0], at_least) or max(first, last) <= beyond:
         return ""
     rho = spearmanr(np.arange(DRIFT_BLOCKS), [np.median(block) for block in blocks]).statistic
     if abs(rho) < DRIFT_RHO:
         return ""
-    return (f"Its {what} {'rise' if last > first else 'fall'} while it runs: median {first:.4g} in the first third and {last:.4g} in "
-            f"the last, where half of the normal windows lie between {usual[0]:.4g} and {usual[1]:.4g}; {way_out}.")
-
-
-def _level_margin_db(known):
-    return LEVEL_MARGIN_DB if known.level == "kept" else BLIND_LEVEL_MARGIN_DB
+    return (f"Its {what} {'rise' if last > first else 'fall'} while it runs: median {first:.4g} in the first third and {last:.4g} "
+            f"in the last, where half of the normal windows lie between {usual[0]:.4g} and {usual[1]:.4g}; {way_out}.")
 
 
 def _distances(values, windows):

@@ -10,7 +10,7 @@ from acoustic_nb.detectors import DETECTORS
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
-DETECTOR_PATHS, COMPARISON, SENSITIVITY = PATHS[:-2], PATHS[-2], PATHS[-1]
+DETECTOR_PATHS, (COMPARISON, SENSITIVITY, SCORE) = PATHS[:-3], PATHS[-3:]
 SHARED_PARAMETERS = ["normal", "anomalous", "dataset", "machine", "channel", "sample_rate", "window_s", "hop_s", "n_mfcc", "level",
                      "clip_score", "false_alarm_rate", "rotations", "seed", "seeds", "run_dir"]
 
@@ -23,9 +23,9 @@ def parameters(path):
     return next(cell for cell in cells(path) if "parameters" in cell.metadata.get("tags", []))
 
 
-def test_one_notebook_per_detector_one_that_compares_and_one_that_looks_for_faint_events():
-    assert [path.stem.split("_", 1)[1] for path in PATHS] == [*DETECTORS, "comparison", "sensitivity"]
-    assert [path.stem[:2] for path in PATHS] == [f"{k:02d}" for k in range(1, 9)]
+def test_one_notebook_per_detector_one_that_compares_one_that_looks_for_faint_events_and_one_that_scores():
+    assert [path.stem.split("_", 1)[1] for path in PATHS] == [*DETECTORS, "comparison", "sensitivity", "score"]
+    assert [path.stem[:2] for path in PATHS] == [f"{k:02d}" for k in range(1, 10)]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
