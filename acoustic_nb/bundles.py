@@ -23,6 +23,8 @@ from acoustic_nb.thresholds import calibrate
 FORMAT = 1
 FEATURES_AGREE = {"rtol": 1e-4, "atol": 1e-3}
 SCORES_AGREE = {"rtol": 1e-3, "atol": 1e-6}
+KEYS = ("title", "settings", "features", "sample_rate", "channel", "judged_by", "clip_score", "false_alarm_rate", "threshold",
+        "channels_at_once", "held_out_recordings", "made", "run", "versions", "state", "situation", "bands")
 ABOUT_LIBRARIES = ("acoustic-nb", "python", "numpy", "scipy", "librosa", "numba", "scikit-learn", "tensorflow", "keras")
 
 
@@ -98,12 +100,12 @@ class Bundle:
     @property
     def calibration(self):
         """The threshold of windows and its small print, a ``thresholds.Calibration``."""
-        return calibrate(self.calibration_scores, self.false_alarm_rate)
+        return calibrate(self.calibration_scores, self.false_alarm_rate, channels=self.about["channels_at_once"])
 
     @property
     def newest_calibration(self):
         """The same for scores that are known the moment a window is heard."""
-        return calibrate(self.newest_scores, self.false_alarm_rate)
+        return calibrate(self.newest_scores, self.false_alarm_rate, channels=self.about["channels_at_once"])
 
     @property
     def whole_calibration(self):
@@ -181,7 +183,7 @@ def load_bundle(path):
         _check_same_here(path, bundle, arrays)
     except BundleError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise BundleError(f"{path}: its parts do not fit together ({what}); keep the detector again with this version of "
                           "acoustic_nb") from error
@@ -194,14 +196,17 @@ def _read_about(path, files):
         about = json.loads(files["bundle.json"].decode())
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: bundle.json cannot be read ({' '.join(str(error).split())}); get the bundle again") from None
-    made_by = about.get("versions", {}).get("acoustic-nb") if isinstance(about, dict) else None
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        found = about.get("format") if isinstance(about, dict) else None
+    about = about if isinstance(about, dict) else {}
+    if about.get("format") != FORMAT:
+        found, made = about.get("format"), about.get("versions")
+        made_by = made.get("acoustic-nb") if isinstance(made, dict) else None
         raise BundleError(f"{path}: has format {found!r}, this version of acoustic_nb reads {FORMAT}; it was made by acoustic_nb "
                           f"{made_by}, use that version, or keep the detector again with this one")
-    if about.get("detector") not in DETECTORS:
+    if about.get("detector") not in tuple(DETECTORS):
         raise BundleError(f"{path}: holds a detector {about.get('detector')!r}, but there are {', '.join(DETECTORS)}; use the "
                           "version of acoustic_nb that has it")
+    if missing := [name for name in KEYS if name not in about]:
+        raise BundleError(f"{path}: bundle.json lacks {', '.join(missing)}; get the bundle again, or keep the detector again")
     return about
 
 

@@ -1,6 +1,7 @@
 """The first page of a run: verdict, failures, table of detectors, links, inputs."""
 
 import re
+import shlex
 from urllib.parse import quote
 
 from PIL import Image
@@ -52,7 +53,8 @@ def write_index(run):
         skipped=[job for job in jobs if job["status"] == "skipped"],
         waiting=[job for job in jobs if job["status"] not in (*FAILED, "ok", "skipped")],
         detectors=[job for job in jobs if job is not comparison], words=STATUS_WORDS,
-        groups=_groups(summary, jobs), ranges=_picture(run.folder / "comparison" / "figures" / "ranges.png", PICTURE_PX),
+        bundles=_bundles(run, titles), groups=_groups(summary, jobs),
+        ranges=_picture(run.folder / "comparison" / "figures" / "ranges.png", PICTURE_PX),
         item="recording" if whole else "window",
         inputs=manifest["inputs"][:MOST_INPUTS], n_inputs=len(manifest["inputs"]),
         n_minutes={role: sum(about["duration_s"] for about in manifest["inputs"] if about["label"] == role) / 60
@@ -74,6 +76,13 @@ def _jobs(run, manifest):
         jobs.append({"job": job, "stem": stem, "status": about.get("status") or "queued", "error": about.get("error"),
                      "seconds": about.get("seconds"), "report": quote(f"reports/{stem}.html") if there else None})
     return sorted(jobs, key=lambda job: job["stem"])
+
+
+def _bundles(run, titles):
+    """The kept detectors, with addresses relative to the page."""
+    kept = [name for name in run.detectors() if (run.folder / name / "bundle.zip").is_file()]
+    return [{"title": titles.get(name) or name, "folder": shlex.quote(f"{run.folder.name}/{name}/bundle"),
+             "zip": quote(f"{name}/bundle.zip"), "card": quote(f"{name}/bundle/MODEL_CARD.md")} for name in kept]
 
 
 def _no_verdict(comparison):

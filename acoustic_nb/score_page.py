@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from acoustic_nb.events import TOUCHING_S
+from acoustic_nb.events import merge_windows
 from acoustic_nb.index_page import VERDICT_LABELS
 from acoustic_nb.overviews import overviews
 from acoustic_nb.pages import data_url, environment, webp, write_page
@@ -100,13 +100,9 @@ def counts_at(scored, thresholds, *, gap_s, shortest_s):
     """
     scores, starts = np.asarray(scored.scores), np.asarray(scored.start_s)
     flagged = len(scores) - np.searchsorted(np.sort(scores), thresholds, side="right")
-    events = np.zeros(len(thresholds), dtype=int)
-    for place in np.flatnonzero(flagged):
-        at_s = starts[scores > thresholds[place]]
-        breaks = np.flatnonzero(np.diff(at_s) > scored.window_s + gap_s + TOUCHING_S)
-        lasting_s = at_s[np.append(breaks, len(at_s) - 1)] + scored.window_s - at_s[np.append(0, breaks + 1)]
-        events[place] = np.count_nonzero(lasting_s >= shortest_s - TOUCHING_S)
-    return flagged, events
+    events = [len(merge_windows(starts, starts + scored.window_s, scores > threshold, gap_s=gap_s, shortest_s=shortest_s))
+              for threshold in thresholds]
+    return flagged, np.array(events)
 
 
 def columns(scored):

@@ -189,4 +189,4 @@ def _line(name, heard, events):
                     f"windows flagged; the highest at {worst.peak_s:.1f} s (p {worst.p_value:.2g}): {worst.reasons[0]}")
     else:
         said.append(f"no event in {heard['duration_s']:.0f} s")
-    return f"{name}: {' | '.join(said)}{' | ALARM' * heard['alarm']}"
+    return f"{' '.join(name.split())}: {' | '.join(said)}{' | ALARM' * heard['alarm']}"

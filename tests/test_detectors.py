@@ -14,7 +14,7 @@ from windows import gaussian_windows
 
 from acoustic_nb import detectors
 from acoustic_nb.detectors import DETECTORS, GMMDetector, KMeansDetector, SVMDetector, detector_class
-from acoustic_nb.detectors.base import NotEnoughData
+from acoustic_nb.detectors.base import NotEnoughData, kept_settings
 from acoustic_nb.detectors.gmm import regularisation
 from acoustic_nb.features import join
 
@@ -206,6 +206,91 @@ def test_unknown_names():
     with pytest.raises(AttributeError, match="NoDetector"):
         detectors.NoDetector  # noqa: B018
     assert "GANDetector" in dir(detectors)
+
+
+# What is kept of a detector
+
+@every_detector
+def test_a_detector_restored_from_its_state_is_the_one_that_learned(name):
+    detector, test = fitted(name), held_out_windows()
+    again = detector_class(name)(**kept_settings(detector))
+    assert again.restore(detector.state()) is again
+    same = functools.partial(np.testing.assert_allclose, rtol=1e-6) if name in NETWORKS else np.testing.assert_array_equal
+    same(again.score(test), detector.score(test))
+    same(again.contributions(test), detector.contributions(test))
+    assert kept_settings(again) == kept_settings(detector) and again.feature_names_ == detector.feature_names_
+    assert again.state().keys() == detector.state().keys()  # it can be kept once more
+    with pytest.raises(ValueError, match="17 features and got 16"):
+        again.score(held_out_windows(16))
+
+
+@every_detector
+@pytest.mark.parametrize("other", DETECTORS)
+def test_the_state_of_another_detector_is_refused(name, other):
+    if name != other:
+        with pytest.raises((ValueError, KeyError)):
+            detector_class(name)(**kept_settings(fitted(name))).restore(fitted(other).state())
+
+
+@every_detector
+def test_a_state_of_other_features_is_refused(name):
+    state = fitted(name).state()
+    with pytest.raises(ValueError, match="n_features_in_ = 17 where 16 belongs|belong to other settings"):
+        new_detector(name).restore({**state, "feature_names": state["feature_names"][:-1]})
+
+
+@pytest.mark.parametrize(("name", "settings"), [
+    ("kmeans", {"k": 2}), ("gmm", {"n_components": 2}), ("gmm", {"covariance_type": "diag"}), ("svm", {"C": 2.0}),
+    ("lstm_autoencoder", {"units": 8}), ("gan", {"latent_dim": 3})])
+def test_a_state_of_other_settings_is_refused(name, settings):
+    with pytest.raises(ValueError, match="other settings"):
+        detector_class(name)(**settings).restore(fitted(name).state())
+
+
+@every_detector
+def test_a_score_depends_on_as_many_neighbours_as_context_says(name):
+    context = fitted(name).context
+    assert context == (9 if name == "lstm_autoencoder" else 0)  # sequences of 10 windows
+    windows = gaussian_windows(40, first_s=30.0, seed=5)
+    values = windows.values.copy()
+    values[20] += 5.0
+    moved = np.flatnonzero(~np.isclose(fitted(name).score(windows.with_values(values)), fitted(name).score(windows), rtol=1e-6))
+    assert moved.tolist() == list(range(20 - context, 20 + context + 1))
+
+
+def newest(windows):
+    return fitted("lstm_autoencoder").score(windows, newest=True)
+
+
+def test_lstm_newest_score_is_the_error_in_the_sequence_that_ends_with_the_window():
+    windows = gaussian_windows(30, first_s=30.0, seed=5)
+    model, scores = fitted("lstm_autoencoder").model_, newest(windows)
+    for row in (9, 10, 17, 29):
+        sequence = windows.values[row - 9:row + 1]
+        back = model.predict(sequence[None], verbose=0)[0]
+        assert scores[row] == pytest.approx(np.mean(np.abs(sequence[-1] - back[-1])), rel=1e-5)
+    first = windows.values[:10]
+    back = model.predict(first[None], verbose=0)[0]
+    np.testing.assert_allclose(scores[:10], np.abs(first - back).mean(axis=1), rtol=1e-5)  # with these no sequence ends
+
+
+def test_lstm_newest_scores_know_nothing_of_what_comes():
+    windows = gaussian_windows(30, first_s=30.0, seed=5)
+    values = windows.values.copy()
+    values[20:] += 5.0
+    before, after = newest(windows), newest(windows.with_values(values))
+    np.testing.assert_allclose(after[:20], before[:20], rtol=1e-6)
+    assert (after[20:] > before[20:]).all()
+    np.testing.assert_allclose(newest(windows.take(np.arange(17))), before[:17], rtol=1e-6)
+
+
+def test_lstm_newest_scores_of_two_stretches_do_not_mix_whatever_the_order_of_the_rows():
+    stretches = [gaussian_windows(12, first_s=30.0, seed=5), gaussian_windows(15, first_s=50.0, seed=6),
+                 gaussian_windows(11, recording="other", seed=7)]
+    joined, alone = join(stretches), np.concatenate([newest(stretch) for stretch in stretches])
+    np.testing.assert_allclose(newest(joined), alone, rtol=1e-6)
+    shuffled = np.random.default_rng(0).permutation(len(joined))
+    np.testing.assert_allclose(newest(joined.take(shuffled)), alone[shuffled], rtol=1e-6)
 
 
 # K-means

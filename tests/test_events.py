@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from acoustic_nb.events import event_report, merge_windows
 from acoustic_nb.stretches import Event, window_labels
@@ -47,6 +48,44 @@ def test_windows_that_touch_but_for_rounding_to_samples_are_one_event():
     start_s = np.arange(5) * 1047 / 8050
     assert len(merge_windows(start_s, start_s + 0.13, np.ones(5, dtype=bool))) == 1
     assert len(merge_windows([0, 1.001], [1, 2], [True, True])) == 2
+
+
+@pytest.mark.parametrize(("gap_s", "shortest_s", "merged"), [
+    (0.0, 0.0, [(0, 1), (1.5, 3), (4, 5), (9, 10)]),
+    (0.4, 0.0, [(0, 1), (1.5, 3), (4, 5), (9, 10)]),
+    (0.5, 0.0, [(0, 3), (4, 5), (9, 10)]),          # at most so far apart: equal is near enough
+    (1.0, 0.0, [(0, 5), (9, 10)]),
+    (4.0, 0.0, [(0, 10)]),
+    (0.0, 1.0, [(0, 1), (1.5, 3), (4, 5), (9, 10)]),
+    (0.0, 1.2, [(1.5, 3)]),                         # 1.5 s long, the others 1 s
+    (0.5, 1.2, [(0, 3)]),                           # merged first, then too short or not
+    (1.0, 5.0, [(0, 5)]), (1.0, 5.1, []), (0.0, 1.00005, [(0, 1), (1.5, 3), (4, 5), (9, 10)])])
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [5, 2, 0, 4, 1, 3]])
+def test_near_events_are_one_and_short_ones_none(gap_s, shortest_s, merged, order):
+    starts = np.array([0.0, 1.5, 2.0, 4.0, 6.5, 9.0])[order]
+    flagged = starts != 6.5
+    assert merge_windows(starts, starts + 1, flagged, gap_s=gap_s, shortest_s=shortest_s) == merged
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_merging_is_closing_gaps_on_a_grid_and_dropping_short_runs(seed):
+    """The same by scipy on tenths of seconds."""
+    rng = np.random.default_rng(seed)
+    starts, length, gap, shortest = np.arange(0, 300, 5), 10, int(rng.integers(0, 25)), int(rng.integers(0, 40))
+    flagged = rng.random(60) < rng.uniform(0.05, 0.5)
+    cells = np.zeros(320, dtype=bool)
+    for start in starts[flagged]:
+        cells[start:start + length] = True
+    for first, end in runs(~cells):
+        if end - first <= gap and first > 0 and end < len(cells):
+            cells[first:end] = True
+    expected = [(first / 10, end / 10) for first, end in runs(cells) if end - first >= shortest]
+    found = merge_windows(starts / 10, (starts + length) / 10, flagged, gap_s=gap / 10, shortest_s=shortest / 10)
+    np.testing.assert_allclose(np.reshape(found, (-1, 2)), np.reshape(expected, (-1, 2)))
+
+
+def runs(cells):
+    return [(run[0].start, run[0].stop) for run in ndimage.find_objects(ndimage.label(cells)[0])]
 
 
 RECORDINGS = {"faulty": (1, np.arange(0, 20, 0.5)), "healthy": (0, np.arange(0, 10, 0.5)), "unknown": (1, np.arange(0, 30, 0.5))}

@@ -16,6 +16,7 @@ from acoustic_nb.features import (
     changed_features,
     check_features,
     extract_features,
+    feature_pieces,
     join,
     window_table,
 )
@@ -448,3 +449,63 @@ def test_windows_of_an_unknown_recording_are_refused():
     table = extract_features([as_recording(noise())])
     with pytest.raises(ValueError, match="windows of sound, but no recording of that name; give the one that they are of"):
         changed_features(table, [as_recording(noise(), name="other")], as_it_is)
+
+
+# ---- sound that is still coming
+
+SETTINGS = {"window_s": 1.0, "hop_s": 0.25, "n_mfcc": 13, "level": "kept"}
+
+
+def pieces(blocks, sample_rate=8000, **more):
+    return feature_pieces(blocks, name="stream", sample_rate=sample_rate, **{**SETTINGS, **more})
+
+
+def cut(samples, ends):
+    return np.split(samples, np.sort(ends))
+
+
+@pytest.mark.parametrize("level", ["kept", "removed"])
+@pytest.mark.parametrize("at_once", [None, 1])
+def test_pieces_are_the_rows_of_the_whole_however_the_stream_is_cut(at_once, level):
+    samples = noise(12.3, sample_rate=8000) + sine(440, duration_s=12.3, sample_rate=8000)
+    whole = extract_features([as_recording(samples, sample_rate=8000)], **{**SETTINGS, "level": level})
+    for seed in range(3):
+        ends = np.random.default_rng(seed).integers(0, len(samples), 40 * seed)  # some blocks are empty, some longer than a window
+        found = list(pieces(cut(samples, ends), level=level, at_once=at_once))
+        assert {len(piece) for piece in found} == {1} or at_once is None
+        rows = np.concatenate(found)
+        assert rows.shape == (46, 18)  # (12.3 - 1) / 0.25 = 45.2
+        np.testing.assert_allclose(rows[:, :-1], whole.values, rtol=1e-6)
+        np.testing.assert_allclose(rows[:, -1], whole.level_db, rtol=1e-6)
+
+
+def test_one_at_a_time_a_window_is_there_with_its_last_sample():
+    n_given = 0
+
+    def microphone():
+        nonlocal n_given
+        for block in cut(noise(5.0, sample_rate=8000), np.arange(100, 40_000, 100)):
+            n_given += len(block)
+            yield block
+
+    heard = [n_given for _ in pieces(microphone(), at_once=1)]
+    assert heard == [8000 + 2000 * k for k in range(17)]
+
+
+def test_a_stream_that_is_too_short_says_so():
+    with pytest.raises(ValueError, match="stream: has 2047 samples at 8000 Hz, but a frame needs 2048"):
+        list(pieces([noise(2047 / 8000, sample_rate=8000)], at_once=1))
+    (row,) = pieces([noise(2048 / 8000, sample_rate=8000)], at_once=1)
+    assert row.shape == (1, 18)
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"n_mfcc": 0}, "n_mfcc must be 1 to 128"), ({"level": "loud"}, "level is kept or removed"),
+    ({"hop_s": 2.0}, "hop_s = 2.0 must be"), ({"sample_rate": 4000}, "4000 Hz is too low")])
+def test_wrong_settings_of_a_stream_are_refused_before_any_sound_is_waited_for(settings, message):
+    def never():
+        raise AssertionError("the stream was read")
+        yield
+
+    with pytest.raises(ValueError, match=message):
+        pieces(never(), **settings)

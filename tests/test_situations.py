@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -25,11 +26,16 @@ def machine(sound, *, name="new", label=0):
     return as_recording(sound, sample_rate=RATE, name=name, label=label)
 
 
+@lru_cache
+def broken_windows(level):
+    return extract_features([demo_pair(99, normal_s=1, anomalous_s=30)[1]], level=level)
+
+
 def learned(sound, *, level="kept"):
-    recordings = [machine(sound, name="Prüfstand {1}"), demo_pair(99, normal_s=1, anomalous_s=40)[1]]
-    split = block_split(extract_features(recordings, level=level))
+    recording = machine(sound, name="Prüfstand {1}")
+    split = block_split(join([extract_features([recording], level=level), broken_windows(level)]))
     detector = GMMDetector().fit(split.train.normal())
-    situation = learn_situation(split, recordings, detector.score(split.calibration), detector.score(split.test))
+    situation = learn_situation(split, [recording], detector.score(split.calibration), detector.score(split.test))
     return split, detector, situation
 
 
@@ -50,7 +56,7 @@ def of_kinds(sentences, *kinds):
 
 @pytest.fixture(scope="module")
 def halves():
-    sound = machine_sound(180, sample_rate=RATE, seed=3)
+    sound = machine_sound(120, sample_rate=RATE, seed=3)
     return sound[:len(sound) // 2], sound[len(sound) // 2:]
 
 
@@ -111,9 +117,10 @@ def test_a_filter_is_told_as_bandwidth_not_as_rate(halves, knowing):
 
 def test_a_lower_rate_is_told_once(halves, knowing):
     slow = low_passed(halves[1], 3900)[::2].copy()
-    assert told(knowing, as_recording(slow, sample_rate=8000))[0] == (
+    sentences = told(knowing, as_recording(slow, sample_rate=8000))
+    assert sentences[0] == (
         "It was recorded at 8 kHz, the detector knows 16 kHz: there is nothing above 4 kHz to hear; record at 16 kHz or more.")
-    assert not any(sentence.startswith(BANDWIDTH) for sentence in told(knowing, as_recording(slow, sample_rate=8000)))
+    assert not any(sentence.startswith(BANDWIDTH) for sentence in sentences)
     both = told(knowing, as_recording(low_passed(halves[1], 1500)[::2].copy(), sample_rate=8000))
     assert of_kinds(both[:2], RATE_TOLD, BANDWIDTH)
 
@@ -153,9 +160,9 @@ def test_noise_that_grows_is_a_drift(halves, knowing, turn, how):
     assert not any(sentence.startswith(LEVELS) for sentence in sentences)
 
 
-def test_a_growing_gain_is_a_drift_of_scores_and_level(halves, knowing, blind):
+def test_a_growing_gain_is_a_drift_of_level(halves, knowing, blind):
     sound = machine(halves[1] * 10 ** (np.linspace(-6, 6, len(halves[1])) / 20))
-    assert of_kinds(told(knowing, sound), SCORES, LEVELS) or of_kinds(told(knowing, sound), LEVELS)
+    assert of_kinds(told(knowing, sound), LEVELS)  # its scores fall and rise again: the middle is as loud as usual
     assert told(blind, sound) == ()
 
 
@@ -238,7 +245,7 @@ def test_what_is_learned_agrees_with_the_tables():
     scores = {part: np.arange(len(getattr(split, part))) * 1.0 + 1000 * getattr(split, part).recording_label
               for part in ("calibration", "test")}
     recordings = [replace(SOUND, name=name, label=label, native_sample_rate=native, audit={"bandwidth_hz": bandwidth_hz})
-                  for name, label, native, bandwidth_hz in (("a", 0, 48000, 20000.0), ("b", 0, 44100, 9000.0), ("c", 1, 8000, 3000.0))]
+                  for name, label, native, bandwidth_hz in (("a", 0, 48000, 2e4), ("b", 0, 44100, 9e3), ("c", 1, 8000, 3e3))]
     known = learn_situation(split, recordings, scores["calibration"], scores["test"])
     train, held_out = split.train.normal(), np.concatenate([split.calibration.values, split.test.normal().values])
     assert (known.sample_rate, known.native_sample_rates, known.bandwidth_hz) == (22050, (44100, 48000), (9000.0, 11025.0))
@@ -276,12 +283,12 @@ def test_pieces_do_not_matter(halves, knowing):
 
 def test_a_day_of_windows_is_twelve_bytes_each():
     known = replace(KNOWN, windows=np.random.default_rng(0).standard_normal((500, 17)))
-    values, check = np.random.default_rng(1).standard_normal((400, 17)), SituationCheck(known)
-    check.add(values, np.zeros(400), np.zeros(400))
+    values, zeros, check = np.random.default_rng(1).standard_normal((10800, 17)), np.zeros(10800), SituationCheck(known)
+    check.add(values, zeros, zeros)
     tracemalloc.start()
     try:
-        for _ in range(432):  # 172,800 windows
-            check.add(values, np.zeros(400), np.zeros(400))
+        for _ in range(16):  # 172,800 windows
+            check.add(values, zeros, zeros)
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -69,10 +69,14 @@ class Detector(Protocol):
         """
 
 
-def expected(model, kind):
-    """The model that a state holds, where it is of this class; else a ValueError."""
+def expected(model, kind, state, **settings):
+    """The model that a state holds, where it is of this class, these settings and as many features; else a ValueError."""
     if not isinstance(model, kind):
         raise ValueError(f"holds a {type(model).__name__} where a {kind.__name__} belongs; it is of another detector")
+    for name, value in {**settings, "n_features_in_": len(state["feature_names"])}.items():
+        if getattr(model, name) != value:
+            raise ValueError(f"holds a {kind.__name__} with {name} = {getattr(model, name)!r} where {value!r} belongs; it is of other "
+                             "settings")
     return model
 
 

@@ -74,7 +74,8 @@ class GMMDetector:
 
     def restore(self, state):
         """See `Detector.restore`."""
-        self.mixture_ = expected(state["model"], GaussianMixture)
+        self.mixture_ = expected(state["model"], GaussianMixture, state, n_components=self.n_components,
+                                 covariance_type=self.covariance_type)
         self.reg_covar_ = self.mixture_.reg_covar
         self.feature_names_ = tuple(state["feature_names"])
         return self

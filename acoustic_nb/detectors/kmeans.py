@@ -56,7 +56,7 @@ class KMeansDetector:
 
     def restore(self, state):
         """See `Detector.restore`."""
-        self.kmeans_ = expected(state["model"], KMeans)
+        self.kmeans_ = expected(state["model"], KMeans, state, n_clusters=self.k)
         self.centers_ = self.kmeans_.cluster_centers_
         self.feature_names_ = tuple(state["feature_names"])
         return self

@@ -91,7 +91,7 @@ class SVMDetector:
 
     def restore(self, state):
         """See `Detector.restore`."""
-        self.svc_ = expected(state["model"], SVC)
+        self.svc_ = expected(state["model"], SVC, state, C=self.C, gamma=self.gamma)
         self.n_learned_, self.n_support_ = np.array(state["n_learned"]), np.array(self.svc_.n_support_)
         self.feature_names_ = tuple(state["feature_names"])
         return self
