@@ -272,7 +272,7 @@ def _watch(arguments):
     settings = {"gap_s": arguments.gap_s, "shortest_s": arguments.shortest_s}
     own = {"events_per_hour": arguments.alarm_events_per_hour, "share": arguments.alarm_share}
     if arguments.input:
-        from acoustic_nb.listening import watch_input
+        from acoustic_nb.microphone import watch_input
 
         heard = bundle.held_out.assign(score=bundle.held_out["newest_score"])
         limits = find_limits(heard, bundle.newest_calibration.threshold, **settings, **own)

@@ -76,7 +76,8 @@ class EventFinder:
             if scores[peak] > self._open.score:
                 self._open.score, self._open.peak_start_s = scores[peak], float(windows.start_s[peak])
                 self._open.deviations, self._open.contributions = windows.values[peak], contributions
-        if self._open and windows.start_s[piece.own.stop - 1] + windows.hop_s > self._open.end_s + self._reach_s:
+        next_s = windows.start_s[piece.own.stop - 1] + windows.hop_s - 1 / windows.sample_rate  # windows stand whole samples apart
+        if self._open and next_s > self._open.end_s + self._reach_s:
             ended += self._close()
         return ended
 

@@ -14,6 +14,7 @@ import numpy as np
 from acoustic_nb.audio import in_memory
 from acoustic_nb.listening import listen_to
 from acoustic_nb.runs import clean_name
+from acoustic_nb.situations import SituationCheck
 from acoustic_nb.watch_tables import WatchTables
 
 BLOCK_S, WAITING_S, LOOK_S = 0.02, 10.0, 0.2
@@ -142,7 +143,7 @@ class _FirstImpression:
 
     def __init__(self, bundle, name, over_s, say):
         self.bundle, self.name, self.say, self.over_s = bundle, name, say, over_s
-        self._blocks, self._n_wanted, self._check = [], round(over_s * bundle.sample_rate), bundle.situation.comparison()
+        self._blocks, self._n_wanted, self._check = [], round(over_s * bundle.sample_rate), SituationCheck(bundle.situation)
 
     def passing(self, blocks):
         """The same blocks; the first are kept."""

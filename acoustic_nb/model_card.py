@@ -55,7 +55,7 @@ def model_card(about, metrics, verdict):
 
 def verdict_of(card):
     """The verdict that a card carries, as ``{"kind", "text"}``; of kind ``none`` where it has none."""
-    section = card.partition(f"{VERDICT_HEADING}\n\n")[2].partition("\n")[0]
+    section = card.partition(f"{VERDICT_HEADING}\n\n")[2].partition("\n\n## ")[0]
     kind, colon, text = section.removeprefix("**").partition("**: ")
     return {"kind": kind, "text": text} if colon else {"kind": "none", "text": section}
 

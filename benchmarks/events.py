@@ -4,7 +4,7 @@
 
 Run it from the folder of the project, as ``make bench-events`` does after it has installed audio-anomaly. All sound is the
 demo's machine, recordings of 10 min at 16 kHz, each from a seed of its own: one to learn from, six held out that set the
-thresholds, and one for each kind of event that tests. Into this 20 events are put, once at each level.
+thresholds, and for each kind of event one that tests, with 20 events in it, which is judged anew for each level of them.
 
 A level is the RMS of an event over its own length relative to the RMS of the recording, as in ``acoustic_nb.mixtures``. The
 detectors that learn from normal sound alone have their defaults. audio-anomaly has the same recording to learn from, as its

@@ -118,8 +118,8 @@ def test_short_recordings_are_judged_together():
     few = [heard(f"clip {k}", 60, int(k == 3)) for k in range(6)]
     alarm = decide(few, limits(10))
     assert not alarm.alarm and not any(alarm.by_recording.values())
-    assert alarm.sentences == ("no alarm: 6 short recordings together: 10.0 events per hour (1 in 6 min; limit 10.0), 0.2% of windows "
-                               "flagged (not looked at)",)
+    assert alarm.sentences == ("no alarm: 6 short recordings together: 10.0 events per hour (1 in 6 min; limit 10.0), 0.2% of "
+                               "windows flagged (not looked at)",)
     more = [heard(f"clip {k}", 60, int(k in (1, 3))) for k in range(6)]
     alarm = decide(more, limits(10))
     assert alarm.alarm and [name for name, part in alarm.by_recording.items() if part] == ["clip 1", "clip 3"]
@@ -128,6 +128,8 @@ def test_short_recordings_are_judged_together():
 def test_an_event_that_just_reaches_the_limit_is_none():
     assert not decide([heard("a", 360, 1)], limits(10)).alarm
     assert decide([heard("a", 359, 1)], limits(10)).alarm
+    both = decide([heard("a", 360, 1), heard("b", 359, 1)], limits(10))  # the first is long enough to stand alone
+    assert both.by_recording == {"a": False, "b": True} and len(both.sentences) == 2
     assert decide([heard("a", 359, 1)], limits(10)).sentences[0].startswith("ALARM: a: 10.0 events per hour (1 in 6 min")
 
 
@@ -143,7 +145,8 @@ def test_one_long_event_that_covers_everything_is_an_alarm_by_its_share():
     assert not decide([one], limits(10)).alarm
     alarm = decide([one], limits(10, 0.2))
     assert alarm.alarm and alarm.by_recording == {"hum": True}
-    assert alarm.sentences[0].endswith("100.0% of windows flagged (limit 20.0%)") and alarm.sentences[0].startswith("ALARM: hum: 1.0")
+    assert alarm.sentences[0].endswith("100.0% of windows flagged (limit 20.0%)")
+    assert alarm.sentences[0].startswith("ALARM: hum: 1.0 events per hour")
     assert not decide([heard("a", 3600, 1, flagged=20)], limits(10, 0.2)).alarm  # at the limit is not above it
     assert decide([heard("a", 3600, 1, flagged=21)], limits(10, 0.2)).alarm
 

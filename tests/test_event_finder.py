@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bundles_for_tests import SAMPLE_RATE, kept
-from sounds import noise
 
 from acoustic_nb import event_finder
 from acoustic_nb.event_finder import EventFinder
 from acoustic_nb.events import merge_windows
 from acoustic_nb.moments import Moment
 from acoustic_nb.scoring import ScoredWindows, scored_windows
+from acoustic_nb.synth import machine_sound
 
 THRESHOLD = 1.0
 CALIBRATION = np.arange(1, 20) / 10  # 0.1 to 1.9
-SOUND = noise(100.0, sample_rate=SAMPLE_RATE, amplitude=0.01)
+SOUND = machine_sound(100.0, sample_rate=SAMPLE_RATE, seed=8).astype(np.float32)
 
 
 def part(start_s, duration_s):
@@ -47,15 +47,16 @@ def quick(monkeypatch):
     """Leave the placing in the sound out, which has its own tests."""
     monkeypatch.setattr(event_finder, "refine", lambda part, rate, *, start_s, end_s, peak_start_s, window_s, **_: Moment(
         start_s, end_s, peak_start_s + window_s / 2, False))
+    monkeypatch.setattr(event_finder, "band_levels_db", lambda sound, rate: kept("kmeans").bands.mean_db)
 
 
 @pytest.mark.parametrize("gap_s", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shortest_s", [0.0, 1.6])
 def test_events_are_those_of_the_whole_wherever_the_pieces_are_cut(gap_s, shortest_s, quick):
     bundle, n_found = kept("kmeans"), 0
-    for seed in range(40):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
-        n = int(rng.integers(1, 80))
+        n = int(rng.integers(1, 50))
         scores = rng.random(n) + (rng.random(n) < rng.uniform(0, 0.6))
         cuts = np.sort(rng.integers(0, n + 1, int(rng.integers(0, 15)))) if seed % 2 else np.arange(1, n)
         start_s = 0.5 * np.arange(n)
@@ -69,10 +70,10 @@ def test_events_are_those_of_the_whole_wherever_the_pieces_are_cut(gap_s, shorte
             assert event.p_value == pytest.approx((1 + np.sum(scores[peak] <= CALIBRATION)) / 20)
             assert event.recording == "new" and event.reasons
         n_found += len(events)
-    assert n_found > 100
+    assert n_found > 12
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))
 def test_where_hop_and_gap_are_no_whole_samples_it_agrees_too(seed, quick):
     """Windows stand hop samples apart, which is up to half a sample off hop_s."""
     rng, bundle = np.random.default_rng(seed), kept("kmeans")

@@ -217,8 +217,9 @@ def test_drift_by_hand():
     assert by_hand(distances=still, scores=rising / 2.45) == ()           # 0.98 apart, 1 is usual
     assert by_hand(distances=still, scores=rising - 0.86) == ()           # up to 1.99: no higher than is usual
     assert of_kinds(by_hand(distances=still, scores=rising - 0.84), SCORES)
-    up_and_down = np.repeat([0, 3, 0, 3, 3, 3, 0, 0, 5, 5, 0, 5], 3)      # 1.5 and 5, but rho is 0.46
-    assert by_hand(distances=still, scores=up_and_down) == ()
+    # 1.5 and 8 in the thirds of both; squared differences of the ranks add up to 70 and to 54: rho is 0.755 and 0.811
+    assert by_hand(distances=still, scores=np.repeat([0, 1, 2, 3, 8, 6, 11, 4, 7, 5, 9, 10], 3)) == ()
+    assert of_kinds(by_hand(distances=still, scores=np.repeat([0, 1, 2, 3, 8, 6, 9, 4, 7, 5, 11, 10], 3)), SCORES)
     assert by_hand(distances=still[:29], scores=rising[:29] * 2) == ()    # too few windows
     assert of_kinds(by_hand(distances=still[:30], scores=rising[:30] * 2), SCORES)
 

@@ -75,8 +75,8 @@ def expected(model, kind, state, **settings):
         raise ValueError(f"holds a {type(model).__name__} where a {kind.__name__} belongs; it is of another detector")
     for name, value in {**settings, "n_features_in_": len(state["feature_names"])}.items():
         if getattr(model, name) != value:
-            raise ValueError(f"holds a {kind.__name__} with {name} = {getattr(model, name)!r} where {value!r} belongs; it is of other "
-                             "settings")
+            raise ValueError(f"holds a {kind.__name__} with {name} = {getattr(model, name)!r} where {value!r} belongs; it is "
+                             "of other settings")
     return model
 
 
