@@ -34,7 +34,7 @@ _HOME = {
     "Run": "runs", "open_run": "runs", "player": "players", "player_gain": "players",
     "Bundle": "bundles", "load_bundle": "bundles", "make_bundle": "keeping", "write_cards": "model_card",
     "load_new": "scorings", "score_all": "scorings", "score_files": "scorings", "recordings_table": "scorings",
-    "write_scoring": "scorings", "score_recording": "scoring", "events_table": "scored", "find_limits": "alarms",
+    "write_scoring": "scorings", "score_recording": "scoring", "events_table": "scored", "limits_of": "alarms",
     "decide": "alarms", "read_marks": "reviews", "review_table": "reviews", "save_marks": "reviews",
 }
 _MODULES = ("plots", "trust_plots", "event_plots")

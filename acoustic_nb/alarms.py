@@ -94,6 +94,14 @@ def find_limits(held_out, threshold, *, gap_s=0.0, shortest_s=0.0, events_per_ho
                              f"{flagged.mean():.1%} of windows flagged)")
 
 
+def limits_of(bundle, *, newest=False, **settings):
+    """``find_limits`` for a kept detector, by its threshold; with ``newest`` for sound that is scored while it is heard."""
+    if newest:
+        held_out = bundle.held_out.assign(score=bundle.held_out["newest_score"])
+        return find_limits(held_out, bundle.newest_calibration.threshold, **settings)
+    return find_limits(bundle.held_out, bundle.calibration.threshold, **settings)
+
+
 def count_events(windows, threshold, *, gap_s=0.0, shortest_s=0.0):
     """Events in the windows of a DataFrame (recording, start_s, end_s, score), and how many seconds of sound these cover."""
     n_events, seconds = 0, 0.0

@@ -18,7 +18,7 @@ from acoustic_nb.machine import versions
 from acoustic_nb.model_files import read_npz, unpack_state
 from acoustic_nb.octaves import BandLevels
 from acoustic_nb.situations import Situation
-from acoustic_nb.thresholds import calibrate
+from acoustic_nb.thresholds import calibrate, check_rate
 
 FORMAT = 1
 FEATURES_AGREE = {"rtol": 1e-4, "atol": 1e-3}
@@ -115,7 +115,8 @@ class Bundle:
         return calibrate(self.whole_scores, self.false_alarm_rate, units=self.whole_units)
 
     def at_rate(self, false_alarm_rate):
-        """The same detector with the thresholds of another wanted false-alarm rate."""
+        """The same detector with the thresholds of another wanted false-alarm rate; a ValueError where that is no rate."""
+        check_rate(false_alarm_rate)
         return replace(self, false_alarm_rate=false_alarm_rate)
 
     def windows(self, values, level_db, *, name, first_s=0.0, first_row=0):

@@ -261,7 +261,7 @@ def _score(arguments):
 
 
 def _watch(arguments):
-    from acoustic_nb.alarms import find_limits
+    from acoustic_nb.alarms import limits_of
     from acoustic_nb.watching import watch_folder
 
     if bool(arguments.folder) == bool(arguments.input):
@@ -270,16 +270,14 @@ def _watch(arguments):
         raise ValueError("--once scores what is in a folder, and --input names a microphone; leave one out")
     bundle = _load_bundle(arguments)
     settings = {"gap_s": arguments.gap_s, "shortest_s": arguments.shortest_s}
-    own = {"events_per_hour": arguments.alarm_events_per_hour, "share": arguments.alarm_share}
+    limits = limits_of(bundle, newest=bool(arguments.input), events_per_hour=arguments.alarm_events_per_hour,
+                       share=arguments.alarm_share, **settings)
     if arguments.input:
         from acoustic_nb.microphone import watch_input
 
-        heard = bundle.held_out.assign(score=bundle.held_out["newest_score"])
-        limits = find_limits(heard, bundle.newest_calibration.threshold, **settings, **own)
         to = Path(arguments.to or _runs_dir(arguments) / f"watch_microphone_{bundle.name}")
         alarm = watch_input(arguments.input, bundle, to, limits=limits, **settings)
     else:
-        limits = find_limits(bundle.held_out, bundle.calibration.threshold, **settings, **own)
         to = Path(arguments.to or _runs_dir(arguments) / f"watch_{Path(arguments.folder).absolute().name}_{bundle.name}")
         alarm = watch_folder(arguments.folder, bundle, to, limits=limits, once=arguments.once, **settings)
     return ALARM if alarm else 0
@@ -288,11 +286,8 @@ def _watch(arguments):
 def _load_bundle(arguments):
     from acoustic_nb.bundles import load_bundle
     from acoustic_nb.scorings import check_merging
-    from acoustic_nb.thresholds import check_rate
 
     check_merging(arguments.gap_s, arguments.shortest_s)
-    if arguments.false_alarm_rate is not None:
-        check_rate(arguments.false_alarm_rate)
     bundle = load_bundle(arguments.bundle)
     return bundle if arguments.false_alarm_rate is None else bundle.at_rate(arguments.false_alarm_rate)
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 
 import pandas as pd
 
-from acoustic_nb.alarms import decide, find_limits
+from acoustic_nb.alarms import decide, limits_of
 from acoustic_nb.audio import resampled
 from acoustic_nb.bookkeeping import now, surroundings
 from acoustic_nb.datasets import listen
@@ -137,8 +137,7 @@ def score_files(bundle, paths, runs_dir, *, name=None, gap_s=0.0, shortest_s=0.0
     limits : Limits
     """
     check_merging(gap_s, shortest_s)
-    limits = find_limits(bundle.held_out, bundle.calibration.threshold, gap_s=gap_s, shortest_s=shortest_s,
-                         events_per_hour=alarm_events_per_hour, share=alarm_share)
+    limits = limits_of(bundle, gap_s=gap_s, shortest_s=shortest_s, events_per_hour=alarm_events_per_hour, share=alarm_share)
     recordings, left_out = load_new(bundle, paths, skip_broken=skip_broken)
     scored = score_all(bundle, recordings, gap_s=gap_s, shortest_s=shortest_s)
     alarm = decide(scored, limits)

@@ -41,7 +41,8 @@ def test_it_says_what_was_learned_and_how_it_was_judged():
                  "demo_anomalous: anomalous, 40.0 s at 8000 Hz, used for test\n",
                  "17 features per window of 1 s, a window every 0.5 s, at 8000",
                  "the features hear loudness", "n_components = 1",
-                 f"flagged above {ABOUT['threshold']:.6g}, the false-alarm rate of 10.0% is aimed at, not promised (24 calibration windows, worth about 20 independent ones)",
+                 f"flagged above {ABOUT['threshold']:.6g}, the false-alarm rate of 10.0% is "
+                 "aimed at, not promised (24 calibration windows, worth about 20 independent ones)",
                  "- Two recordings were cut.", "ROC AUC 0.870, 95 % interval 0.610 to 0.950, from about 11 independent",
                  "share of anomalous sound flagged: 0.5, 95 % interval 0.3 to 0.7",
                  "level alone, without any detector: ROC AUC 0.520"):

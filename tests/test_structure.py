@@ -28,7 +28,8 @@ ALLOWED = {
     "splits": {"audio", "features", "framing"},
     "parts": {"audio"}, "units": {"audio", "framing", "parts", "splits", "stretches"},
     # scores and what they are worth
-    "thresholds": set(), "evaluation": set(), "clips": set(), "sections": {"evaluation"}, "events": {"stretches"},
+    "thresholds": set(), "evaluation": set(), "clips": set(),
+    "alarms": {"events", "intervals"}, "sections": {"evaluation"}, "events": {"stretches"},
     "dependence": {"thresholds"}, "intervals": {"dependence", "evaluation"}, "weighted": {"evaluation"},
     "bootstrap": {"dependence", "evaluation", "weighted"}, "paired": {"dependence", "evaluation"},
     "judging": {"clips", "parts"}, "controls": {"detectors", "features", "splits"}, "chance": {"evaluation"},
@@ -42,13 +43,32 @@ ALLOWED = {
     "comparison": {"catalogue", "detectors", "intervals", "paired", "splits"},
     "advice": {"intervals"}, "wording": {"advice", "intervals"}, "verdict": {"intervals", "wording"},
     "concluding": {"intervals", "verdict", "wording"},
+    # a kept detector and new sound
+    "octaves": set(), "reasons": set(), "moments": {"stretches"}, "situations": set(), "scored": {"audio"},
+    "event_plots": {"plots"},
+    "bundle_files": set(), "model_files": {"bundle_files"}, "model_card": {"bundle_files"},
+    "bundles": {"bundle_files", "detectors", "features", "framing", "machine", "model_files", "octaves", "situations",
+                "thresholds"},
+    "keeping": {"bookkeeping", "bundles", "detectors", "machine", "model_card", "model_files", "octaves", "situations",
+                "thresholds"},
+    "event_finder": {"events", "moments", "octaves", "reasons", "scored", "thresholds"},
+    "scoring": {"clips", "event_finder", "features", "scored", "situations", "thresholds"},
+    "score_page": {"events", "index_page", "overviews", "pages", "players", "plots", "progress"},
+    "scorings": {"alarms", "audio", "bookkeeping", "datasets", "inputs", "labels", "model_card", "progress", "runs", "score_page",
+                 "scored", "scoring", "stretches", "synth"},
+    "reviews": {"labels", "runs", "scored", "stretches", "thresholds"},
+    "recent_alarm": set(), "watch_tables": {"scored"},
+    "watching": {"audio", "layouts", "recent_alarm", "runners", "scoring", "scorings", "watch_tables"},
+    "listening": {"event_finder", "features", "framing", "recent_alarm", "scoring", "scorings"},
+    "microphone": {"audio", "listening", "runs", "situations", "watch_tables"},
     # runs
-    "runs": {"detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"}, "machine": {"parameters"},
+    "runs": {"bundle_files", "detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"},
+    "machine": {"parameters"},
     "worker": {"inputs", "loading", "parameters", "report", "runs"}, "workers": {"machine", "runs"}, "runners": set(),
     "loading": {"cache", "catalogue", "clips", "datasets", "event_sounds", "feature_cache", "features", "inputs", "level_shifts",
                 "mixtures", "overviews", "seeds", "thresholds", "units"},
     "plan": {"catalogue", "machine", "parameters"},
-    "bookkeeping": {"catalogue", "index_page", "inputs", "machine", "parameters", "progress"},
+    "bookkeeping": {"catalogue", "index_page", "inputs", "machine", "model_card", "parameters", "progress"},
     "reuse": {"machine", "parameters", "runs"}, "ranks": set(),
     "batch_table": {"inputs", "manifests", "parameters"},
     "batch_plan": {"bookkeeping", "datasets", "inputs", "loading", "plan", "progress", "reuse", "runs"},
@@ -59,14 +79,15 @@ ALLOWED = {
                 "parameters", "plan", "progress", "reuse", "runners", "runs"},
     "execute": {"bookkeeping", "catalogue", "inputs", "loading", "machine", "plan", "progress", "runners", "runs", "workers"},
     "machines": {"execute", "loading", "pages", "runs", "sections"},
-    "cli": {"batches", "cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines", "parameters", "runners",
-            "runs", "units"},
+    "cli": {"alarms", "batches", "bundles", "cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines",
+            "microphone", "parameters", "runners", "runs", "scorings", "units", "watching"},
 }
 ONLY_IN = {
     "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
     "tensorflow": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
     "papermill": {"parameters", "worker"}, "distributed": {"dask_engine"}, "nbconvert": {"report"},
-    "librosa": {"kernel"}, "numba": {"features", "kernel"}, "soundfile": {"audio", "players", "cli"},
+    "librosa": {"kernel"}, "numba": {"features", "kernel"}, "soundfile": {"audio", "players", "cli", "microphone"},
+    "skops": {"model_files"}, "sounddevice": {"microphone"},
 }
 
 
@@ -103,7 +124,7 @@ def test_no_module_imports_what_imports_it():
     # what knows files and jobs is not known to what knows sound, windows and scores
     runs = {"runs", "pages", "report", "index_page", "machine", "worker", "workers", "runners", "loading", "plan", "bookkeeping",
             "reuse", "batch_table", "batch_plan", "batch_job", "batch_work", "batch_page", "batches", "dask_engine", "execute",
-            "machines", "cli"}
+            "machines", "bundles", "keeping", "score_page", "scorings", "reviews", "watching", "listening", "microphone", "cli"}
     assert not [module for module, imported in ALLOWED.items() if module not in runs and imported & runs]
 
 
@@ -121,7 +142,7 @@ def loaded_after(statement):
 
 def test_importing_the_package_is_light():
     heavy = {"tensorflow", "keras", "papermill", "nbconvert", "matplotlib", "librosa", "sklearn", "scipy", "pandas", "seaborn",
-             "distributed"}
+             "distributed", "skops"}
     assert not loaded_after("import acoustic_nb, acoustic_nb.detectors, acoustic_nb.cli") & heavy
 
 
