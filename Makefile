@@ -7,7 +7,7 @@ export NORMAL ANOMALOUS DATASET NAME ARGS HOURS
 # only what is typed counts: a NAME that happens to be in the environment is not meant
 $(foreach word,NORMAL ANOMALOUS DATASET NAME ARGS HOURS,$(if $(filter command,$(origin $(word))),,$(eval $(word) :=)))
 
-.PHONY: help run test check lab bench clean
+.PHONY: help run test check lab bench bench-events clean
 
 help:
 	@echo "make run                               the main job on the built-in demo recordings"
@@ -17,6 +17,7 @@ help:
 	@echo "make check                             ruff and pytest alone"
 	@echo "make lab                               JupyterLab in notebooks/"
 	@echo "make bench                             the table of benchmarks/README.md; HOURS=1 in place of 24 makes it shorter"
+	@echo "make bench-events                      events found beside audio-anomaly; ARGS='--seeds 5' on more sound"
 	@echo "make clean                             remove .venv and caches; runs/ stays"
 
 run: $(STAMP)
@@ -36,9 +37,12 @@ lab: $(STAMP)
 bench: $(VENV)/bench/.installed
 	@$(BIN)/python -m benchmarks.speed $${HOURS:+--hours "$$HOURS"}
 
+bench-events: $(VENV)/bench/.installed
+	@$(BIN)/python -m benchmarks.events $$ARGS
+
 # beside the environment, not in it: openSMILE brings pyarrow, with which pandas takes longer to load and more memory
 $(VENV)/bench/.installed: $(STAMP)
-	$(BIN)/python -m pip install --disable-pip-version-check --prefix $(VENV)/bench -c constraints.txt opensmile
+	$(BIN)/python -m pip install --disable-pip-version-check --prefix $(VENV)/bench -c constraints.txt opensmile audio-anomaly
 	@touch $@
 
 clean:

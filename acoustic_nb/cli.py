@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 FINE = ("ok", "skipped")
@@ -105,7 +106,14 @@ def _parser():
 def _command(commands, name, function, text, *, error_status=2):
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     command.set_defaults(function=function, error_status=error_status)
+    command.error = partial(_refuse_words, command, error_status)
     return command
+
+
+def _refuse_words(command, error_status, message):
+    """What argparse does with words that it cannot use, with the exit status of the command."""
+    command.print_usage(sys.stderr)
+    command.exit(error_status, f"{command.prog}: error: {message}\n")
 
 
 def _event_options(command):

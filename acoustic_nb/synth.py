@@ -73,6 +73,14 @@ def click_sound(*, sample_rate):
     return np.exp(-time_s / CLICK_DECAY_S) * np.cos(2 * np.pi * CLICK_HZ * time_s)
 
 
+def rattle_sound(n_samples, *, sample_rate, rng):
+    """Band noise that comes and goes, of any level: shape (n_samples,)."""
+    band, frequency_hz = np.fft.rfft(rng.standard_normal(n_samples)), np.fft.rfftfreq(n_samples, 1 / sample_rate)
+    band[(frequency_hz < RATTLE_HZ[0]) | (frequency_hz > RATTLE_HZ[1])] = 0
+    rattle = np.fft.irfft(band, n_samples)
+    return rattle * np.clip(np.sin(2 * np.pi * RATTLE_RATE_HZ * np.arange(n_samples) / sample_rate), 0, None)
+
+
 def fault_sound(duration_s, *, sample_rate, seed):
     """Clicks with a peak of 1 and the rattle below them: samples of shape (n_samples,) and the clicks' times in s."""
     rng = np.random.default_rng(seed)
@@ -84,11 +92,7 @@ def fault_sound(duration_s, *, sample_rate, seed):
     for start, strength in zip(np.rint(times_s * sample_rate).astype(int), rng.uniform(0.4, 1.0, len(times_s)),
                                strict=True):
         sound[start:start + len(click)] += strength * click
-    band = np.fft.rfft(rng.standard_normal(n_samples))
-    frequency_hz = np.fft.rfftfreq(n_samples, 1 / sample_rate)
-    band[(frequency_hz < RATTLE_HZ[0]) | (frequency_hz > RATTLE_HZ[1])] = 0
-    rattle = np.fft.irfft(band, n_samples)
-    rattle *= np.clip(np.sin(2 * np.pi * RATTLE_RATE_HZ * np.arange(n_samples) / sample_rate), 0, None)
+    rattle = rattle_sound(n_samples, sample_rate=sample_rate, rng=rng)
     sound += 10 ** (-RATTLE_BELOW_CLICKS_DB / 20) * rattle / rattle.std()
     return sound, tuple(float(time) for time in times_s)
 

@@ -14,8 +14,6 @@ same windows, merged and matched by ``acoustic_nb.events``.
 
 import argparse
 import platform
-import sys
-import sysconfig
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -34,9 +32,9 @@ from acoustic_nb.features import extract_features, join
 from acoustic_nb.machine import cores, git_commit, versions
 from acoustic_nb.splits import standardised_split
 from acoustic_nb.stretches import Event
-from acoustic_nb.synth import RATTLE_HZ, RATTLE_RATE_HZ, click_sound, machine_sound
+from acoustic_nb.synth import click_sound, machine_sound, rattle_sound
 from acoustic_nb.thresholds import calibrate
-from benchmarks.feature_speed import BENCH_PACKAGES
+from benchmarks.feature_speed import BENCH_PACKAGES, find_bench_packages
 
 RATE = 16000
 RECORDING_S = 600.0
@@ -70,7 +68,7 @@ def main():
 
 def audio_anomaly():
     """The package audio-anomaly, installed beside the environment or in it."""
-    sys.path.append(sysconfig.get_path("purelib", sysconfig.get_preferred_scheme("prefix"), {"base": str(BENCH_PACKAGES)}))
+    find_bench_packages()
     if not find_spec("audio_anomaly"):
         raise ModuleNotFoundError(f"{FOREIGN} is neither installed nor in {BENCH_PACKAGES}, but it is what detectors are compared "
                                   "with; `make bench-events` puts it there")
@@ -131,9 +129,7 @@ def event_sound(kind, rng):
     time_s, faded = np.arange(n_samples) / RATE, tukey(n_samples, 0.1)
     if kind == "tone":
         return np.sin(2 * np.pi * TONE_HZ * time_s) * faded
-    band, frequency_hz = np.fft.rfft(rng.standard_normal(n_samples)), np.fft.rfftfreq(n_samples, 1 / RATE)
-    band[(frequency_hz < RATTLE_HZ[0]) | (frequency_hz > RATTLE_HZ[1])] = 0
-    return np.fft.irfft(band, n_samples) * np.clip(np.sin(2 * np.pi * RATTLE_RATE_HZ * time_s), 0, None) * faded
+    return rattle_sound(n_samples, sample_rate=RATE, rng=rng) * faded
 
 
 def windows_of(name, sound, window_s):

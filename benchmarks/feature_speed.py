@@ -110,7 +110,7 @@ def librosa_batches(windows):
 
 def egemaps(windows):
     """A function that computes openSMILE's 88 eGeMAPSv02 functionals per window, without a table around each."""
-    sys.path.append(sysconfig.get_path("purelib", sysconfig.get_preferred_scheme("prefix"), {"base": str(BENCH_PACKAGES)}))
+    find_bench_packages()
     if not find_spec("opensmile"):
         raise ModuleNotFoundError(f"openSMILE is neither installed nor in {BENCH_PACKAGES}, but it is what features are compared "
                                   "with; `make bench` puts it there")
