@@ -57,7 +57,7 @@ def find_limits(held_out, threshold, *, gap_s=0.0, shortest_s=0.0, events_per_ho
     ----------
     held_out : DataFrame
         A row per window of normal sound on which nothing was fitted and no threshold set: recording, start_s, end_s, score,
-        channels.
+        channels (how many of the same seconds there are, which count as one).
     threshold : float
         Flagged is what scores strictly higher.
     gap_s, shortest_s : float
@@ -81,9 +81,10 @@ def find_limits(held_out, threshold, *, gap_s=0.0, shortest_s=0.0, events_per_ho
         if value is not None and not (0 <= value <= most and value < np.inf):
             raise ValueError(f"the limit of {name} for an alarm is at least 0{' and at most 1' * (most == 1)}, got {value:g}")
     n_events, seconds = count_events(held_out, threshold, gap_s=gap_s, shortest_s=shortest_s)
+    at_once = float(held_out["channels"].mean())
     flagged = (held_out["score"] > threshold).to_numpy()
     two_sided = 2 * BOUND - 1
-    seen = event_rate_interval(n_events, seconds, confidence=two_sided)["high"]
+    seen = event_rate_interval(n_events / at_once, seconds / at_once, confidence=two_sided)["high"]
     if events_per_hour is not None:
         of_share = "" if share is None else f" and {share:.1%} of windows flagged"
         return Limits(float(events_per_hour), share, f"limits as given: {events_per_hour:g} events per hour{of_share}")
@@ -141,7 +142,8 @@ def decide(scored, limits):
         sentences.append(f"{'ALARM' if too_many or too_much else 'no alarm'}: {who}: {rate:.1f} events per hour "
                          f"({n_events} in {_length(seconds)}; limit {limits.events_per_hour:.1f}), {share:.1%} of windows flagged "
                          f"({'not looked at' if limits.share is None else f'limit {limits.share:.1%}'})")
-        by_recording |= {each.recording.name: bool((too_many or too_much) and each.flagged.any()) for each in group}
+        by_recording |= {each.recording.name: bool((too_many and each.events) or (too_much and each.flagged.any()))
+                         for each in group}
     return Alarm(any(by_recording.values()), by_recording, tuple(sentences))
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from acoustic_nb.bundle_files import BundleError, read_bundle_files
 from acoustic_nb.detectors import DETECTORS, detector_class
 from acoustic_nb.features import FeatureTable, feature_names, feature_pieces
-from acoustic_nb.framing import window_lengths
+from acoustic_nb.framing import N_FFT, window_lengths
 from acoustic_nb.machine import versions
 from acoustic_nb.model_files import read_npz, unpack_state
 from acoustic_nb.octaves import BandLevels
@@ -21,6 +21,7 @@ from acoustic_nb.situations import Situation
 from acoustic_nb.thresholds import calibrate, check_rate
 
 FORMAT = 1
+KNOWN_S = 2.0
 FEATURES_AGREE = {"rtol": 1e-4, "atol": 1e-3}
 SCORES_AGREE = {"rtol": 1e-3, "atol": 1e-6}
 KEYS = ("title", "settings", "features", "sample_rate", "channel", "judged_by", "clip_score", "false_alarm_rate", "threshold",
@@ -119,7 +120,7 @@ class Bundle:
         check_rate(false_alarm_rate)
         return replace(self, false_alarm_rate=false_alarm_rate)
 
-    def windows(self, values, level_db, *, name, first_s=0.0, first_row=0):
+    def windows(self, values, level_db, *, name, first_s=0.0, first_row=0, duration_s=np.inf):
         """Windows of a new recording as a standardised FeatureTable.
 
         Parameters
@@ -133,6 +134,8 @@ class Bundle:
             Where the recording begins in its file.
         first_row : int
             How many windows of it came before.
+        duration_s : float
+            Of the recording, where it may be shorter than a window.
         """
         rows = np.arange(first_row, first_row + len(values))
         _, hop = window_lengths(self.sample_rate, window_s=self.window_s, hop_s=self.about["features"]["hop_s"])
@@ -140,8 +143,9 @@ class Bundle:
         settings = self.feature_settings
         return FeatureTable(
             values=(values - self.mean) / self.scale, feature_names=self.feature_names, label=label, recording_label=label.copy(),
-            recording=np.full(len(values), name), start_s=start_s, end_s=start_s + self.window_s, level_db=level_db,
-            window_s=self.window_s, hop_s=settings["hop_s"], sample_rate=self.sample_rate, level=settings["level"])
+            recording=np.full(len(values), name), start_s=start_s, end_s=start_s + min(self.window_s, duration_s),
+            level_db=level_db, window_s=self.window_s, hop_s=settings["hop_s"], sample_rate=self.sample_rate,
+            level=settings["level"])
 
 
 def load_bundle(path):
@@ -226,7 +230,7 @@ def _check_same_here(path, bundle, arrays):
         worst = _worst(known, arrays["known_features"])
         raise BundleError(f"{path}: a known sound gives other features here than where the bundle was made (by up to {worst:.3g}), "
                           f"so its scores would mean something else; keep the detector again here ({other})")
-    values = arrays["reference_values"] * bundle.scale + bundle.mean
+    values = arrays["reference_values"]
     scores = bundle.detector.score(bundle.windows(values, np.zeros(len(values)), name="reference"))
     if not np.allclose(scores, arrays["reference_scores"], **SCORES_AGREE):
         worst = _worst(scores, arrays["reference_scores"])
@@ -243,11 +247,11 @@ def _worst(found, expected):
 
 
 def features_of_known_sound(sample_rate, *, window_s, hop_s, n_mfcc, level):
-    """Features of one window of a sound that a formula gives: a sweep through the band, and a few decaying clicks."""
-    n_samples, _ = window_lengths(sample_rate, window_s=window_s, hop_s=hop_s)
-    time_s = np.arange(n_samples) / sample_rate
-    sweep = 0.1 * np.sin(2 * np.pi * (100 + (0.2 * sample_rate - 50) * time_s / window_s) * time_s)
-    clicks = 0.3 * np.exp(-(time_s % (window_s / 3)) / 0.01) * np.cos(2 * np.pi * 2500 * time_s)
+    """Features of one window, or its first seconds, of a sound that a formula gives: a sweep, and a few decaying clicks."""
+    known_s = min(window_s, KNOWN_S)
+    time_s = np.arange(max(round(known_s * sample_rate), N_FFT)) / sample_rate
+    sweep = 0.1 * np.sin(2 * np.pi * (100 + (0.2 * sample_rate - 50) * time_s / known_s) * time_s)
+    clicks = 0.3 * np.exp(-(time_s % (known_s / 3)) / 0.01) * np.cos(2 * np.pi * 2500 * time_s)
     (row,) = feature_pieces([(sweep + clicks).astype(np.float32)], name="known sound", sample_rate=sample_rate, window_s=window_s,
                             hop_s=hop_s, n_mfcc=n_mfcc, level=level, at_once=1)
     return row[0, :-1]

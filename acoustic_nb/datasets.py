@@ -103,8 +103,8 @@ def listen(found, inputs, *, channel="mean", seed=0):
             progress(1.0)
     if inputs.skip_broken and recordings:
         rate = min(recording.native_sample_rate for recording in recordings)
-        left_out += [(recording.path, reason) for recording in recordings if (reason := _too_short(recording, rate))]
-        recordings = [recording for recording in recordings if not _too_short(recording, rate)]
+        left_out += [(recording.path, reason) for recording in recordings if (reason := too_short(recording, rate))]
+        recordings = [recording for recording in recordings if not too_short(recording, rate)]
     if not recordings:
         raise AudioError(f"none of the {len(found.entries)} files can be used; the first is {left_out[0][0]}: {left_out[0][1]}")
     return _named(recordings), left_out
@@ -143,7 +143,7 @@ def brought_together(recordings, *, sample_rate="native", window_s=1.0, hop_s=0.
               + ", ".join(f"{count} of {native} Hz" for native, count in sorted(rates.items()) if native != rate))
     together = [resampled(recording, rate) for recording in recordings]
     for recording in together:
-        if reason := _too_short(recording, rate):
+        if reason := too_short(recording, rate):
             raise AudioError(f"{recording.path}: {reason}")
     choose_protocol(together, window_s=window_s, hop_s=hop_s)
     short = sum(recording.duration_s < window_s - 1e-3 for recording in together)
@@ -175,7 +175,7 @@ def distinct_names(paths):
     return names if len(set(files.values())) == len(files) else [path.as_posix() for path in below]
 
 
-def _too_short(recording, rate):
+def too_short(recording, rate):
     """Why a recording has no features at this rate; empty where it has."""
     if recording.duration_s * rate >= N_FFT:
         return ""

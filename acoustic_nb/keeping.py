@@ -66,7 +66,7 @@ def make_bundle(name, title, detector, split, recordings, *, scores, calibration
         "held_out_score": scores[normal], "held_out_newest_score": newest_test[normal],
         "whole_scores": calibration_items["score"].to_numpy(float) if whole else np.empty(0),
         "whole_units": pd.factorize(calibration_items["unit"])[0] if whole else np.empty(0, dtype=int),
-        "reference_values": reference.values, "reference_scores": detector.score(reference),
+        "reference_values": reference.values * split.scale + split.mean, "reference_scores": detector.score(reference),
         "known_features": features_of_known_sound(test.sample_rate, window_s=test.window_s, hop_s=test.hop_s, n_mfcc=n_mfcc,
                                                    level=test.level),
         "bands_edges_hz": bands.edges_hz, "bands_mean_db": bands.mean_db, "bands_spread_db": bands.spread_db,

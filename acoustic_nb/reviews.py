@@ -105,8 +105,8 @@ def _windows_known_to_be_normal(scored, events, marked):
         own = (events["recording"] == each.recording.name).to_numpy()
         if not own.any() or pd.isna(marked[own]).any():
             continue
-        end_s, outside = each.start_s + each.window_s, np.ones(len(each.scores), dtype=bool)
+        outside = np.ones(len(each.scores), dtype=bool)
         for _, event in events[own & (marked == "real")].iterrows():
-            outside &= (end_s <= event["windows_start_s"]) | (each.start_s >= event["windows_end_s"])
+            outside &= (each.end_s <= event["windows_start_s"]) | (each.start_s >= event["windows_end_s"])
         scores += each.scores[outside].tolist()
     return scores

@@ -84,6 +84,11 @@ class ScoredRecording:
     whole: dict = field(default_factory=dict)
 
     @property
+    def end_s(self):
+        """Ends of the windows, shape (n_windows,); of a recording shorter than a window its own."""
+        return self.start_s + min(self.window_s, self.recording.duration_s)
+
+    @property
     def flagged(self):
         """Which windows score above the threshold, shape (n_windows,)."""
         return self.scores > self.threshold

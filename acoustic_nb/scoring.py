@@ -10,6 +10,7 @@ import numpy as np
 from acoustic_nb.clips import pool_scores
 from acoustic_nb.event_finder import EventFinder
 from acoustic_nb.features import FeatureTable, feature_pieces
+from acoustic_nb.framing import window_lengths
 from acoustic_nb.scored import ScoredRecording
 from acoustic_nb.situations import SituationCheck
 from acoustic_nb.thresholds import p_values
@@ -36,7 +37,7 @@ class ScoredWindows:
     scores: np.ndarray
 
 
-def scored_windows(bundle, pieces, *, name, first_s=0.0, newest=False):
+def scored_windows(bundle, pieces, *, name, first_s=0.0, duration_s=np.inf, newest=False):
     """Scores while features come in.
 
     Parameters
@@ -46,8 +47,8 @@ def scored_windows(bundle, pieces, *, name, first_s=0.0, newest=False):
         From ``features.feature_pieces``.
     name : str
         Of the recording.
-    first_s : float
-        Where it begins in its file.
+    first_s, duration_s : float
+        Where it begins in its file, and how long it is.
     newest : bool
         Each window is scored when its features are there, from it and those before it. Else as in the whole recording, later by as
         many windows as a score depends on.
@@ -66,7 +67,8 @@ def scored_windows(bundle, pieces, *, name, first_s=0.0, newest=False):
     held, first_row, n_scored = np.empty((0, len(bundle.mean) + 1)), 0, 0  # rows that are held, the first one's number, scored ones
 
     def scored(end):
-        windows = bundle.windows(held[:, :-1], held[:, -1], name=name, first_s=first_s, first_row=first_row)
+        windows = bundle.windows(held[:, :-1], held[:, -1], name=name, first_s=first_s, first_row=first_row,
+                                 duration_s=duration_s)
         scores = detector.score(windows, newest=newest) if context else detector.score(windows)
         return ScoredWindows(windows, slice(n_scored, end), scores[n_scored:end])
 
@@ -84,7 +86,7 @@ def scored_windows(bundle, pieces, *, name, first_s=0.0, newest=False):
 def score_recording(bundle, recording, *, gap_s=0.0, shortest_s=0.0, progress=None):
     """Score one recording from beginning to end.
 
-    Memory grows by some ten bytes per window: a day takes a few megabytes more than a minute.
+    Memory grows by some tens of bytes per window: a day takes some megabytes more than a minute.
 
     Parameters
     ----------
@@ -108,13 +110,15 @@ def score_recording(bundle, recording, *, gap_s=0.0, shortest_s=0.0, progress=No
     if recording.sample_rate != bundle.sample_rate:
         raise ValueError(f"{recording.name}: is at {recording.sample_rate} Hz, but the detector hears {bundle.sample_rate} Hz; "
                          "bring it there with audio.resampled")
+    if reason := too_few_windows(bundle, recording):
+        raise ValueError(f"{recording.name}: {reason}")
     pieces = feature_pieces(recording.blocks(), name=recording.name, sample_rate=bundle.sample_rate, **bundle.feature_settings)
     threshold = bundle.calibration.threshold
     finder = EventFinder(bundle, recording.part, name=recording.name, calibration_scores=bundle.calibration_scores,
                          threshold=threshold, gap_s=gap_s, shortest_s=shortest_s, first_s=recording.start_s, last_s=recording.end_s)
     compared = SituationCheck(bundle.situation)
     columns, events = [], []
-    for piece in scored_windows(bundle, pieces, name=recording.name, first_s=recording.start_s):
+    for piece in scored_windows(bundle, pieces, name=recording.name, first_s=recording.start_s, duration_s=recording.duration_s):
         own = piece.around.take(piece.own)
         columns.append(np.column_stack([own.start_s, piece.scores, own.level_db]))
         compared.add(own.values, own.level_db, piece.scores)
@@ -127,6 +131,18 @@ def score_recording(bundle, recording, *, gap_s=0.0, shortest_s=0.0, progress=No
         recording=recording, start_s=start_s, scores=scores, level_db=level_db, window_s=bundle.window_s, threshold=threshold,
         smallest_p=float(p_values(bundle.calibration_scores, [scores.max()])[0]), events=tuple(events),
         unlike=tuple(compared.sentences(recording)), whole=_whole(bundle, scores))
+
+
+def too_few_windows(bundle, recording):
+    """Why a recording is too short for a detector; empty where it is not."""
+    settings, n_samples = bundle.feature_settings, round(recording.duration_s * bundle.sample_rate)
+    window, hop = window_lengths(bundle.sample_rate, window_s=settings["window_s"], hop_s=settings["hop_s"])
+    n_windows, needed = max(0, n_samples - window) // hop + 1, bundle.detector.context + 1
+    if n_windows >= needed:
+        return ""
+    needed_s = (window + (needed - 1) * hop) / bundle.sample_rate
+    return (f"lasts {recording.duration_s:.1f} s, which is {n_windows} window{'s' * (n_windows != 1)}, but the {bundle.title} "
+            f"scores sequences of {needed}, {needed_s:.1f} s; leave it out, record longer, or use another detector")
 
 
 def _whole(bundle, scores):

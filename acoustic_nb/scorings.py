@@ -17,17 +17,17 @@ from dataclasses import asdict, replace
 import pandas as pd
 
 from acoustic_nb.alarms import decide, limits_of
-from acoustic_nb.audio import resampled
+from acoustic_nb.audio import AudioError, resampled
 from acoustic_nb.bookkeeping import now, surroundings
-from acoustic_nb.datasets import listen
-from acoustic_nb.inputs import DEMO, Found, Inputs, as_paths, found_alone
+from acoustic_nb.datasets import listen, too_short
+from acoustic_nb.inputs import DEMO, Inputs, as_paths, found_alone
 from acoustic_nb.labels import write_audacity, write_raven
 from acoustic_nb.model_card import verdict_of
 from acoustic_nb.progress import progress_bar
 from acoustic_nb.runs import clean_name, make_dated_folder, replacing, write_json
 from acoustic_nb.score_page import write_score_page
 from acoustic_nb.scored import events_table
-from acoustic_nb.scoring import score_recording
+from acoustic_nb.scoring import score_recording, too_few_windows
 from acoustic_nb.stretches import Event
 from acoustic_nb.synth import demo_pair
 
@@ -59,8 +59,14 @@ def load_new(bundle, paths, *, skip_broken=False):
         raise ValueError("there is nothing to score; name files, folders or globs")
     inputs = Inputs(normal=paths, anomalous=paths, skip_broken=skip_broken)
     found = found_alone(inputs)
-    recordings, left_out = listen(Found(found.entries, found.sentence, found.layout), inputs, channel=bundle.about["channel"])
-    return [_new(recording, bundle) for recording in recordings], left_out
+    recordings, left_out = listen(found, inputs, channel=bundle.about["channel"])
+    recordings = [_new(recording, bundle) for recording in recordings]
+    short = {recording.path: reason for recording in recordings
+             if (reason := too_short(recording, bundle.sample_rate) or too_few_windows(bundle, recording))}
+    if short and (not skip_broken or len(short) == len(recordings)):
+        path, reason = next(iter(short.items()))
+        raise AudioError(f"{path}: {reason}")
+    return [recording for recording in recordings if recording.path not in short], left_out + list(short.items())
 
 
 def score_all(bundle, recordings, *, gap_s=0.0, shortest_s=0.0):
@@ -104,7 +110,7 @@ def recordings_table(scored, alarm):
 def scores_table(scored):
     """One row per window as a DataFrame: recording, start_s, end_s, score, flagged, level_db."""
     return pd.concat([pd.DataFrame({
-        "recording": each.recording.name, "start_s": each.start_s, "end_s": each.start_s + each.window_s, "score": each.scores,
+        "recording": each.recording.name, "start_s": each.start_s, "end_s": each.end_s, "score": each.scores,
         "flagged": each.flagged, "level_db": each.level_db}) for each in scored], ignore_index=True)
 
 

@@ -108,6 +108,11 @@ def librosa_batches(windows):
     return np.concatenate(pieces)
 
 
+def find_bench_packages():
+    """Let this process import what is installed beside the environment."""
+    sys.path.append(sysconfig.get_path("purelib", sysconfig.get_preferred_scheme("prefix"), {"base": str(BENCH_PACKAGES)}))
+
+
 def egemaps(windows):
     """A function that computes openSMILE's 88 eGeMAPSv02 functionals per window, without a table around each."""
     find_bench_packages()

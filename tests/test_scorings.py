@@ -106,7 +106,7 @@ def test_all_is_written_and_agrees(score, new, as_zip, sound):
 def test_labels_hold_the_times_of_the_events_to_the_last_bit(score, new):
     _, _, folder = score(new / f"{NAME}.wav")
     said = [(event["start_s"], event["end_s"]) for event in strict(folder / "score.json")["events"]]
-    table = pd.read_csv(folder / "events.csv", float_precision="round_trip")
+    table = pd.read_csv(folder / "events.csv")
     assert sorted(said) == sorted(zip(table["start_s"], table["end_s"], strict=True)) and len(said) > 1
     for name in (f"{NAME}.txt", f"{NAME}.Table.1.selections.txt"):
         labels = read_events(folder / "labels" / name)
@@ -127,7 +127,7 @@ def test_a_folder_has_files_of_one_name_and_two_channels(score, new):
     assert set(pd.read_csv(folder / "scores.csv")["recording"]) == set(table.index)
     assert all(name in printed.out for name in table.index)
     whole = score_all(kept("gmm"), load_new(kept("gmm"), [new / f"{NAME}.wav"])[0])[0]
-    scores = pd.read_csv(folder / "scores.csv", float_precision="round_trip")
+    scores = pd.read_csv(folder / "scores.csv")
     np.testing.assert_allclose(scores.loc[scores["recording"] == NAME, "score"], whole.scores)
 
 
@@ -155,7 +155,7 @@ def test_the_demo_has_an_alarm_for_its_fault(score):
     assert table.loc["demo_anomalous", "alarm"]
     assert table.loc["demo_anomalous", "highest_score"] > table.loc["demo_normal", "highest_score"]
     recordings, _ = load_new(kept("gmm"), "demo")
-    assert {recording.sample_rate for recording in recordings} == {SAMPLE_RATE} and {each.label for each in recordings} == {0}
+    assert {recording.sample_rate for recording in recordings} == {SAMPLE_RATE} and {each.label for each in recordings} == {None}
 
 
 def test_recordings_of_another_rate_are_resampled(tmp_path, score, sound):
@@ -243,7 +243,7 @@ def test_a_broken_file_stops_or_is_left_out(score, new):
 
 def test_too_short_for_sequences_stops(score, tmp_path, sound):
     soundfile.write(tmp_path / "short.wav", sound[:12_000], SAMPLE_RATE)
-    assert "too few for sequence_length = 4" in refused(score, tmp_path / "short.wav", detector="lstm_autoencoder")
+    assert "lasts 1.5 s, which is 2 windows, but" in refused(score, tmp_path / "short.wav", detector="lstm_autoencoder")
     assert score(tmp_path / "short.wav")[0] in (0, 3)
 
 
@@ -253,7 +253,7 @@ def test_too_short_for_sequences_is_left_out_where_that_was_asked_for(score, tmp
     status, printed, folder = score(tmp_path / "short.wav", tmp_path / "long.wav", "--skip-broken", detector="lstm_autoencoder")
     assert status in (0, 3), printed.err
     ((path, reason),) = strict(folder / "score.json")["left_out"]
-    assert path.endswith("short.wav") and "sequence_length = 4" in reason
+    assert path.endswith("short.wav") and "sequences of 4" in reason
 
 
 def test_what_fails_while_it_is_written_leaves_nothing(tmp_path, new, monkeypatch):

@@ -172,6 +172,13 @@ def n_batches(n_rows, batch_size):
     return -(-n_rows // batch_size)
 
 
+def check_first(weights, shape):
+    """Refuse, with ValueError, weights whose first array has another shape: before a network of who knows what size is built."""
+    if not weights or tuple(weights[0].shape) != shape:
+        found = tuple(weights[0].shape) if weights else "none"
+        raise ValueError(f"the first weights have the shape {found}, these settings need {shape}; they belong to other settings")
+
+
 def with_weights(model, weights):
     """A network with other weights, as ``get_weights`` gave them; ValueError where their shapes are those of another network."""
     shapes, given = ([tuple(each.shape) for each in arrays] for arrays in (model.get_weights(), weights))

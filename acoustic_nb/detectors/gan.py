@@ -8,6 +8,7 @@ from scipy.special import expit
 from acoustic_nb.detectors._training import (
     MIN_TRAINING_WINDOWS,
     Adam,
+    check_first,
     checked_loss,
     how_far,
     keras,
@@ -114,6 +115,7 @@ class GANDetector:
     def restore(self, state):
         """See `Detector.restore`."""
         n_features = len(state["feature_names"])
+        check_first(state["generator"], (self.latent_dim, 32))
         self.generator_ = with_weights(generator(self.latent_dim, n_features), state["generator"])
         self.discriminator_ = with_weights(discriminator(n_features), state["discriminator"])
         self.last_hidden_, self.center_ = last_hidden(self.discriminator_), state["center"]

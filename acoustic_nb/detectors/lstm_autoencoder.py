@@ -3,7 +3,15 @@
 import numpy as np
 
 from acoustic_nb.detectors._sequences import check_stretches, coverage_mean, hold_out, sequence_rows
-from acoustic_nb.detectors._training import MIN_TRAINING_WINDOWS, keras, predict, prepare, train_autoencoder, with_weights
+from acoustic_nb.detectors._training import (
+    MIN_TRAINING_WINDOWS,
+    check_first,
+    keras,
+    predict,
+    prepare,
+    train_autoencoder,
+    with_weights,
+)
 from acoustic_nb.detectors.base import check_whole_numbers, scored_values, training_values
 
 
@@ -97,6 +105,7 @@ class LSTMAutoencoderDetector:
 
     def restore(self, state):
         """See `Detector.restore`."""
+        check_first(state["weights"], (len(state["feature_names"]), 4 * self.units))
         self.model_ = with_weights(autoencoder(self.sequence_length, len(state["feature_names"]), self.units), state["weights"])
         self.sequence_length_ = self.sequence_length
         self.feature_names_ = tuple(state["feature_names"])
