@@ -4,27 +4,21 @@ A bundle holds bundle.json, arrays.npz, MODEL_CARD.md, hashes.json and at most o
 else. Nobody vouches for a bundle that comes from elsewhere: names, sizes and hashes are checked before anything is opened.
 """
 
-import copy
 import hashlib
 import json
 import os
 import re
 import shutil
-import stat
 import zipfile
-import zlib
 from pathlib import Path
+
+from acoustic_nb.archives import WAY_OUT, BundleError, check_size, is_pickle, read_zip, refuse_extra
 
 CARD, HASHES = "MODEL_CARD.md", "hashes.json"
 ALWAYS = ("bundle.json", "arrays.npz", CARD, HASHES)
 MODELS = ("model.skops", "weights.npz")
 KNOWN = (*ALWAYS, *MODELS)
-MOST_BYTES, MOST_HASHES_BYTES = 500_000_000, 10_000
-WAY_OUT = "take another copy of it, or run the detector again"
-
-
-class BundleError(ValueError):
-    """A bundle, or a part of one, that is refused: one line with the path, what is wrong, the rule and the way out."""
+MOST_HASHES_BYTES = 10_000
 
 
 def write_bundle_files(folder, files):
@@ -132,73 +126,6 @@ def replace_card(folder, text):
     return write_bundle_files(folder, {**files, CARD: text.encode()})
 
 
-def read_zip(source, path, *, names, way_out=WAY_OUT):
-    """All the files of a zip, in memory; every name and size is checked before the first is read.
-
-    Parameters
-    ----------
-    source : binary file
-    path : path or str
-        What the zip is, for messages.
-    names : str
-        Regular expression of the names that a file may have; all lie at the top.
-    way_out : str
-        For messages.
-
-    Returns
-    -------
-    dict
-        ``{name: bytes}``.
-    """
-    try:
-        with zipfile.ZipFile(source) as entries:
-            _check_entries(entries, path, names, way_out)
-            return {entry.filename: _read_entry(entries, entry, path) for entry in entries.infolist()}
-    except BundleError:
-        raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        what = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BundleError(f"{path}: is no zip, or a damaged or cut one ({what}); {WAY_OUT}") from error
-
-
-def _check_entries(entries, path, names, way_out):
-    """Refuse a zip for what its table of contents says."""
-    seen, n_bytes = set(), 0
-    for entry in entries.infolist():
-        name = entry.orig_filename
-        reasons = {
-            "is an absolute path": name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name),
-            "climbs out of the zip": ".." in re.split(r"[/\\]", name),
-            "has a backslash in its name": "\\" in name,
-            "is or lies in a folder": "/" in name,
-            "is a link": stat.S_ISLNK(entry.external_attr >> 16),
-            "is encrypted": entry.flag_bits & 0x1,
-            "is there twice": name in seen,
-            "is packed in an unusual way": entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
-        }
-        for reason in (reason for reason, applies in reasons.items() if applies):
-            raise BundleError(f"{path}: {name!r} {reason}, but its files lie at the top, plain and each once; {way_out}")
-        seen.add(name)
-        n_bytes += entry.file_size
-    _check_size(path, n_bytes)
-    for entry in entries.infolist():
-        if not re.fullmatch(names, entry.orig_filename):
-            with entries.open(entry) as file:
-                _refuse_extra(path, entry.orig_filename, file.read(2))
-
-
-def _read_entry(entries, entry, path):
-    """One file of a zip; it may not hold more than its entry says."""
-    asked = copy.copy(entry)
-    asked.file_size += 1  # else zipfile stops where the entry says, and whatever follows goes unseen
-    with entries.open(asked) as file:
-        content = file.read(asked.file_size)
-    if len(content) != entry.file_size:
-        raise BundleError(f"{path}: {entry.filename} holds more or less than the {entry.file_size} bytes that the zip says, "
-                          f"so it is damaged or a trap; {WAY_OUT}")
-    return content
-
-
 def _bundle_at(path):
     """The folder or file that is meant by a path."""
     if not path.exists():
@@ -224,29 +151,12 @@ def _read_folder(folder):
         if path.is_symlink() or not path.is_file():
             what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "no plain file"
             raise BundleError(f"{folder}: {path.name!r} is {what}, but a bundle holds plain files only; {WAY_OUT}")
-    _check_size(folder, sum(path.stat().st_size for path in paths))
+    check_size(folder, sum(path.stat().st_size for path in paths))
     for path in paths:
         if path.name not in KNOWN:
             with path.open("rb") as file:
-                _refuse_extra(folder, path.name, file.read(2))
+                refuse_extra(folder, path.name, file.read(2))
     return {path.name: path.read_bytes() for path in paths}
-
-
-def _check_size(path, n_bytes):
-    if n_bytes > MOST_BYTES:
-        raise BundleError(f"{path}: its files have {n_bytes / 1e6:.0f} MB, but at most {MOST_BYTES / 1e6:.0f} MB are opened; "
-                          f"{WAY_OUT}")
-
-
-def _refuse_extra(path, name, head):
-    if _is_pickle(head) or name.lower().endswith((".pkl", ".pickle", ".joblib")):
-        raise BundleError(f"{path}: {name!r} is a pickle, which runs code when it is opened; no bundle holds one, do not open it")
-    raise BundleError(f"{path}: {name!r} does not belong to it, it holds only known files; delete it there if it is your own")
-
-
-def _is_pickle(content):
-    """Whether it begins as a pickle of protocol 2 to 5 does; nothing that belongs to a bundle begins so."""
-    return content[:1] == b"\x80" and content[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
 def _check_parts(path, files):
@@ -257,8 +167,8 @@ def _check_parts(path, files):
     if all(name in files for name in MODELS):
         raise BundleError(f"{path}: holds both {' and '.join(MODELS)}, but a bundle has one model at most; {WAY_OUT}")
     for name, content in files.items():
-        if name not in KNOWN or _is_pickle(content):
-            _refuse_extra(path, name, content)
+        if name not in KNOWN or is_pickle(content):
+            refuse_extra(path, name, content)
 
 
 def _read_hashes(path, content):

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from acoustic_nb.bundle_files import BundleError, read_bundle_files
+from acoustic_nb.archives import BundleError, read_npz
+from acoustic_nb.bundle_files import read_bundle_files
 from acoustic_nb.detectors import DETECTORS, detector_class
 from acoustic_nb.features import FeatureTable, feature_names, feature_pieces
 from acoustic_nb.framing import N_FFT, window_lengths
 from acoustic_nb.machine import versions
-from acoustic_nb.model_files import read_npz, unpack_state
+from acoustic_nb.model_files import unpack_state
 from acoustic_nb.octaves import BandLevels
 from acoustic_nb.situations import Situation
 from acoustic_nb.thresholds import calibrate, check_rate

@@ -6,12 +6,13 @@ import platform
 import numpy as np
 import pandas as pd
 
+from acoustic_nb.archives import write_npz
 from acoustic_nb.bookkeeping import now
 from acoustic_nb.bundles import ABOUT_LIBRARIES, FORMAT, features_of_known_sound
 from acoustic_nb.detectors.base import kept_settings
 from acoustic_nb.machine import git_commit, versions
 from acoustic_nb.model_card import model_card
-from acoustic_nb.model_files import pack_state, write_npz
+from acoustic_nb.model_files import pack_state
 from acoustic_nb.octaves import learn_bands
 from acoustic_nb.situations import learn_situation
 from acoustic_nb.thresholds import calibrate

@@ -6,7 +6,8 @@ It is written with the bundle and once more when the run knows its verdict.
 import json
 import sys
 
-from acoustic_nb.bundle_files import BundleError, read_bundle_files, replace_card
+from acoustic_nb.archives import BundleError
+from acoustic_nb.bundle_files import read_bundle_files, replace_card
 
 VERDICT_HEADING = "## The verdict of its run"
 UNKNOWN = "No verdict yet: the comparison of the run (`07_comparison`) writes it."

@@ -7,11 +7,10 @@ be of another size than its neighbours: libraries in C read on without looking. 
 import io
 import json
 import math
-import re
 
 import numpy as np
 
-from acoustic_nb.bundle_files import BundleError, read_zip
+from acoustic_nb.archives import WAY_OUT, BundleError, one_line, read_npy, read_npz, read_zip, write_npz
 
 SKOPS, WEIGHTS = "model.skops", "weights.npz"
 ESTIMATORS = ("sklearn.cluster._kmeans.KMeans", "sklearn.mixture._gaussian_mixture.GaussianMixture", "sklearn.svm._classes.SVC")
@@ -22,7 +21,6 @@ ALLOWED = (  # each type with the way that skops makes it
     ("numpy.ndarray", "NdArrayNode"), ("numpy.float32", "NdArrayNode"), ("numpy.float64", "NdArrayNode"),
     ("numpy.int64", "NdArrayNode"))
 MOST_SCHEMA_BYTES = 1_000_000
-WAY_OUT = "take another copy of the bundle, or run the detector again"
 
 
 def pack_state(state):
@@ -104,49 +102,6 @@ def unpack_state(facts, arrays, files, *, path="bundle"):
     return state
 
 
-def write_npz(arrays):
-    """``{name: numeric array}`` as the bytes of an .npz file, always the same for the same arrays."""
-    for name, array in arrays.items():
-        if array.dtype.kind not in "biuf" or not re.fullmatch(r"\w[\w.]*", name):
-            raise ValueError(f"array {name!r} of {array.dtype} cannot be kept; numbers or bools are, under a name of letters")
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    return content.getvalue()
-
-
-def read_npz(content, path):
-    """``{name: ndarray}`` from the bytes of an .npz file of numeric arrays; ``path`` says in messages what it is.
-
-    Raises
-    ------
-    BundleError
-        One line, where it is none, or holds anything else; nothing in it is executed.
-    """
-    entries = read_zip(io.BytesIO(content), path, names=r"\w[\w.]*\.npy")
-    return {name.removesuffix(".npy"): _read_npy(entry, f"{path}, {name}") for name, entry in entries.items()}
-
-
-def _read_npy(content, where):
-    """One numeric array; its size is checked before memory is asked for it."""
-    file = io.BytesIO(content)
-    try:
-        version = np.lib.format.read_magic(file)
-        if version != (1, 0):
-            raise ValueError(f"version {version} of the format, expected (1, 0)")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        if dtype.hasobject:
-            raise BundleError(f"{where}: holds Python objects (a pickle), which run code when they are opened; do not open it")
-        if dtype.kind not in "biuf":
-            raise BundleError(f"{where}: holds {dtype}, but only numbers belong there; {WAY_OUT}")
-        if math.prod(shape) * dtype.itemsize != len(content) - file.tell() or min(shape, default=0) < 0:
-            raise ValueError(f"shape {shape} does not fit its {len(content)} bytes")
-        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except BundleError:
-        raise
-    except Exception as error:  # numpy reads the header as Python text: anything may be wrong with it
-        raise BundleError(f"{where}: is no array, or a damaged or cut one ({_one_line(error)}); {WAY_OUT}") from error
-
-
 def _check_weights(weights, where):
     for name, array in weights.items():
         if array.dtype.kind != "f" or not np.isfinite(array).all():
@@ -177,7 +132,7 @@ def _read_estimator(content, where):
     files = read_zip(io.BytesIO(content), where, names=r"schema\.json|[0-9]+\.npy")
     for name, entry in files.items():
         if name != "schema.json":
-            _read_npy(entry, f"{where}, {name}")
+            read_npy(entry, f"{where}, {name}")
     if "schema.json" not in files:
         raise BundleError(f"{where}: holds no schema.json, so skops has not written it; {WAY_OUT}")
     if len(files["schema.json"]) > MOST_SCHEMA_BYTES:
@@ -194,7 +149,7 @@ def _read_estimator(content, where):
     except BundleError:
         raise
     except Exception as error:  # what a forged description leads to has no end; here it always ends in a refusal
-        raise BundleError(f"{where}: cannot be read ({type(error).__name__}: {_one_line(error)}); {WAY_OUT}") from error
+        raise BundleError(f"{where}: cannot be read ({type(error).__name__}: {one_line(error)}); {WAY_OUT}") from error
     return estimator
 
 
@@ -242,10 +197,6 @@ def _check_fitted(estimator, where):
 
 def _type_name(value):
     return f"{type(value).__module__}.{type(value).__qualname__}"
-
-
-def _one_line(error):
-    return " ".join(str(error).split())[:200]
 
 
 def _is_plain(value):

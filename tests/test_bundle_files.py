@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from acoustic_nb import bundle_files
-from acoustic_nb.bundle_files import BundleError, read_bundle_files, replace_card, write_bundle_files
+from acoustic_nb import archives
+from acoustic_nb.archives import BundleError
+from acoustic_nb.bundle_files import read_bundle_files, replace_card, write_bundle_files
 
 FILES = {"bundle.json": b'{"detector": "gmm"}', "arrays.npz": b"PK numbers" * 100, "model.skops": b"PK model",
          "MODEL_CARD.md": "# Lüfter\n".encode()}
@@ -226,7 +227,7 @@ def test_files_of_a_zip_that_was_made_of_the_folder_say_what_to_do(bundle):
 
 
 def test_a_zip_bomb_is_refused_for_what_it_declares(tmp_path, monkeypatch):
-    monkeypatch.setattr(bundle_files, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(archives, "MOST_BYTES", 1_000_000)
     path = zip_of(tmp_path / "x.zip", [*with_hashes(FILES | {"arrays.npz": bytes(2_000_000)}).items()])
     assert path.stat().st_size < 10_000
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("read"))
@@ -234,7 +235,7 @@ def test_a_zip_bomb_is_refused_for_what_it_declares(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_is_too_large_is_refused(bundle, monkeypatch):
-    monkeypatch.setattr(bundle_files, "MOST_BYTES", 500)
+    monkeypatch.setattr(archives, "MOST_BYTES", 500)
     monkeypatch.setattr(Path, "read_bytes", lambda *_: pytest.fail("read"))
     assert "its files have 0 MB, but at most 0 MB are opened" in refusal(bundle)
 

@@ -14,8 +14,8 @@ from bundles_for_tests import RATE, SAMPLE_RATE, changed, demo, files_of, fitted
 from sounds import noise
 
 from acoustic_nb import bundles
+from acoustic_nb.archives import BundleError
 from acoustic_nb.audio import load_recording
-from acoustic_nb.bundle_files import BundleError
 from acoustic_nb.bundles import load_bundle
 from acoustic_nb.detectors import DETECTORS
 from acoustic_nb.features import extract_features

@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.svm import SVC
 
-from acoustic_nb.bundle_files import BundleError
-from acoustic_nb.model_files import ALLOWED, pack_state, read_npz, unpack_state, write_npz
+from acoustic_nb.archives import BundleError, read_npz, write_npz
+from acoustic_nb.model_files import ALLOWED, pack_state, unpack_state
 
 RNG = np.random.default_rng(7)
 VALUES = RNG.normal(size=(120, 3)) * [1, 2, 30]
