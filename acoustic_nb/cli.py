@@ -5,6 +5,7 @@ Exit status: 0 all well · 1 a job or a check is not ok · 2 wrong input, said i
 """
 
 import argparse
+import json
 import os
 import shlex
 import shutil
@@ -15,11 +16,11 @@ from functools import partial
 from pathlib import Path
 
 FINE = ("ok", "skipped")
-ALARM = 3
+ALARM, MOST_EVENTS = 3, 10
 SOUND_OPTIONS = ("normal", "anomalous", "dataset", "machine", "channel", "sample_rate", "start_s", "end_s", "events",
                  "skip_broken")
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")
-BATCH = "batch.json"
+BATCH, SCORING = "batch.json", "score.json"
 
 
 def main(argv=None):
@@ -91,7 +92,7 @@ def _parser():
     _sound_options(inspect)
 
     listing = _command(commands, "list", _list, "show the runs, the newest first")
-    remove = _command(commands, "remove", _remove, "delete a run")
+    remove = _command(commands, "remove", _remove, "delete a run, a batch, or a scoring")
     remove.add_argument("run", metavar="RUN", help="folder of the run, or its name")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     cache = _command(commands, "cache", _cache, "show the cache of computed features, or clear it")
@@ -244,6 +245,7 @@ def _run(arguments):
 
 
 def _score(arguments):
+    from acoustic_nb.scored import events_table
     from acoustic_nb.scorings import score_files
 
     bundle = _load_bundle(arguments)
@@ -262,10 +264,21 @@ def _score(arguments):
         print(f"{each.recording.name:{width}}  {each.recording.duration_s:.1f} s  {each.flagged_share:.1%} of windows flagged, "
               f"highest score {each.scores.max():.4g} (p {each.smallest_p:.2g}){whole}, {len(each.events)} events, "
               f"{each.events_per_hour:.1f} per hour")
+    _print_events(events_table(scored))
     for sentence in (*alarm.sentences, limits.sentence):
         print(sentence)
     print(folder / "index.html")
     return ALARM if alarm.alarm else 0
+
+
+def _print_events(events):
+    """The worst events, a line each."""
+    if len(events) > MOST_EVENTS:
+        print(f"the worst {MOST_EVENTS} of {len(events)} events; all are in events.csv:")
+    width = max(map(len, events["recording"][:MOST_EVENTS]), default=0)
+    for number, event in events.head(MOST_EVENTS).iterrows():
+        print(f"{number:3}  {event['recording']:{width}}  {event['start_s']:.2f} to {event['end_s']:.2f} s, peak "
+              f"{event['peak_s']:.2f} s, score {event['peak_score']:.4g} (p {event['p_value']:.2g}): {event['reasons']}")
 
 
 def _watch(arguments):
@@ -395,7 +408,8 @@ def _list(arguments):
     runs_dir = _runs_dir(arguments)
     runs = _runs(runs_dir)
     batches = {run.folder.parent for run in runs if (run.folder.parent / BATCH).exists()}
-    if not runs:
+    scorings = [path.parent for path in runs_dir.glob(f"*/{SCORING}")]
+    if not runs and not scorings:
         print(f"no runs in {runs_dir}; `acoustic-nb run` makes one")
     lines = {folder.name: _listed(folder, [run for run in runs if run.folder.parent == folder], folder.name, "batch")
              for folder in batches}
@@ -404,9 +418,21 @@ def _list(arguments):
             inside = run.folder.parent.absolute() != runs_dir.absolute()
             name = f"{run.folder.parent.name}/{run.folder.name}" if inside else run.folder.name
             lines[run.folder.name] = _listed(run.folder, [run], name, "run")
+    for folder in scorings:
+        lines[folder.name] = _listed_scoring(folder)
     for name in sorted(lines, reverse=True):
         print(lines[name])
     return 0
+
+
+def _listed_scoring(folder):
+    """Two lines on new recordings that were scored."""
+    kept = json.loads((folder / SCORING).read_text(encoding="utf-8"))
+    recordings, alarm = kept["recordings"], "ALARM" if kept["alarm"]["alarm"] else "no alarm"
+    outside = sum(bool(each["unlike"]) for each in recordings)
+    said = f"{alarm}; {outside} of {len(recordings)} outside of what the detector was made for" if outside else alarm
+    return (f"{folder.name}  scoring of {len(recordings)} recording{'s' * (len(recordings) != 1)} by {kept['bundle']['detector']} of "
+            f"{kept['bundle']['run']}  {_size(folder)}\n    {said}")
 
 
 def _listed(folder, runs, name, command):
@@ -433,7 +459,7 @@ def _remove(arguments):
     from acoustic_nb.runners import is_running
 
     beside = next((path for path in (Path(arguments.run), _runs_dir(arguments) / arguments.run)
-                   if (path / "overview.json").is_file() or (path / BATCH).is_file()), None)  # a folder of runs
+                   if any((path / file).is_file() for file in ("overview.json", BATCH, SCORING))), None)
     runs = _runs(beside) if beside else [_find_run(arguments.run, arguments)]
     folder = beside.absolute() if beside else runs[0].folder
     if (folder.parent / BATCH).is_file():

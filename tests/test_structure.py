@@ -80,7 +80,7 @@ ALLOWED = {
     "execute": {"bookkeeping", "catalogue", "inputs", "loading", "machine", "plan", "progress", "runners", "runs", "workers"},
     "machines": {"execute", "loading", "pages", "runs", "sections"},
     "cli": {"alarms", "batches", "bundles", "cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines",
-            "microphone", "parameters", "runners", "runs", "scorings", "units", "watching"},
+            "microphone", "parameters", "runners", "runs", "scored", "scorings", "units", "watching"},
 }
 ONLY_IN = {
     "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
