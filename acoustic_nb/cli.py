@@ -431,8 +431,9 @@ def _listed_scoring(folder):
     recordings, alarm = kept["recordings"], "ALARM" if kept["alarm"]["alarm"] else "no alarm"
     outside = sum(bool(each["unlike"]) for each in recordings)
     said = f"{alarm}; {outside} of {len(recordings)} outside of what the detector was made for" if outside else alarm
-    return (f"{folder.name}  scoring of {len(recordings)} recording{'s' * (len(recordings) != 1)} by {kept['bundle']['detector']} of "
-            f"{kept['bundle']['run']}  {_size(folder)}\n    {said}")
+    by = f"{kept['bundle']['detector']} of {kept['bundle']['run']}"
+    what = f"{len(recordings)} recording{'s' * (len(recordings) != 1)}"
+    return f"{folder.name}  scoring of {what} by {by}  {_size(folder)}\n    {said}"
 
 
 def _listed(folder, runs, name, command):
