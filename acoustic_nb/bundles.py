@@ -50,8 +50,8 @@ class Bundle:
         The normal test windows: recording, start_s, end_s, score, newest_score, channels.
     whole_scores, whole_units : ndarray, shape (n_recordings,)
         Where whole recordings are judged: scores and units of those that set their threshold; else empty.
-    bands : BandLevels
-        Octave bands of normal training windows.
+    bands, moment_bands : BandLevels
+        Octave bands of normal training windows, over the whole window and in their loudest moments.
     situation : Situation
         What the training sound was like.
     false_alarm_rate : float
@@ -74,6 +74,7 @@ class Bundle:
     whole_scores: np.ndarray
     whole_units: np.ndarray
     bands: BandLevels
+    moment_bands: BandLevels
     situation: Situation
     false_alarm_rate: float
     about: dict
@@ -180,7 +181,8 @@ def load_bundle(path):
             "channels": about["channels_at_once"]})
         bundle = Bundle(
             id=bundle_id, name=about["detector"], title=about["title"], detector=detector, held_out=held_out,
-            bands=BandLevels(**_named(arrays, "bands_"), relative=about["bands"]["relative"]),
+            **{name: BandLevels(**_named(arrays, f"{name}_"), relative=about["bands"]["relative"])
+               for name in ("bands", "moment_bands")},
             situation=Situation.from_parts(about["situation"], _named(arrays, "situation_")),
             false_alarm_rate=about["false_alarm_rate"], about=about,
             card=files["MODEL_CARD.md"].decode("utf-8", "replace"),
@@ -218,6 +220,9 @@ def _read_about(path, files):
 
 def _check_same_here(path, bundle, arrays):
     """Refuse a bundle whose features or scores this installation would compute differently."""
+    if not (bundle.scale > 0).all():
+        raise BundleError(f"{path}: standard deviations of features must be above 0, the smallest is {bundle.scale.min():g}; "
+                          "get the bundle again")
     about = bundle.about
     made = about["versions"] | {"format": about["format"]}
     here = versions()

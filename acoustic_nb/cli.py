@@ -297,7 +297,8 @@ def _watch(arguments):
         from acoustic_nb.microphone import watch_input
 
         to = Path(arguments.to or _runs_dir(arguments) / f"watch_microphone_{bundle.name}")
-        alarm = watch_input(arguments.input, bundle, to, limits=limits, **settings)
+        named = int(arguments.input) if arguments.input.isdecimal() else arguments.input
+        alarm = watch_input(None if named == "default" else named, bundle, to, limits=limits, **settings)
     else:
         to = Path(arguments.to or _runs_dir(arguments) / f"watch_{Path(arguments.folder).absolute().name}_{bundle.name}")
         alarm = watch_folder(arguments.folder, bundle, to, limits=limits, once=arguments.once, **settings)

@@ -9,10 +9,12 @@ import numpy as np
 
 from acoustic_nb.events import TOUCHING_S
 from acoustic_nb.moments import refine
-from acoustic_nb.octaves import band_levels_db
+from acoustic_nb.octaves import band_levels_db, moment_levels_db
 from acoustic_nb.reasons import reasons
 from acoustic_nb.scored import FoundEvent
 from acoustic_nb.thresholds import p_values
+
+BRIEF_DB = 3.0  # so much more than the whole window's level has a band's loudest moment risen, where it is what is named
 
 
 @dataclass
@@ -103,10 +105,14 @@ class EventFinder:
         bundle = self.bundle
         sound = self.part(found.peak_start_s, bundle.window_s)
         low_hz, high_hz, change_db = bundle.bands.most_unlike(band_levels_db(sound, bundle.sample_rate))
+        moment_hz = bundle.moment_bands.most_unlike(moment_levels_db(sound, bundle.sample_rate))
+        brief = moment_hz[2] >= change_db + BRIEF_DB
+        if brief:
+            low_hz, high_hz, change_db = moment_hz
         moment = refine(self.part, bundle.sample_rate, start_s=found.start_s, end_s=found.end_s, peak_start_s=found.peak_start_s,
                         window_s=bundle.window_s, low_hz=low_hz, high_hz=high_hz, first_s=self.first_s, last_s=self.last_s)
         said = reasons(found.deviations, found.contributions, bundle.feature_names, low_hz=low_hz, high_hz=high_hz,
-                       change_db=change_db, relative=bundle.bands.relative)
+                       change_db=change_db, brief=brief, relative=bundle.bands.relative)
         return [FoundEvent(
             recording=self.name, start_s=moment.start_s, end_s=moment.end_s, peak_s=moment.peak_s, windows_start_s=found.start_s,
             windows_end_s=found.end_s, peak_start_s=found.peak_start_s, peak_score=found.score,

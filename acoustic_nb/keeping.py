@@ -13,7 +13,7 @@ from acoustic_nb.detectors.base import kept_settings
 from acoustic_nb.machine import git_commit, versions
 from acoustic_nb.model_card import model_card
 from acoustic_nb.model_files import pack_state
-from acoustic_nb.octaves import learn_bands
+from acoustic_nb.octaves import band_levels_db, learn_bands, moment_levels_db
 from acoustic_nb.situations import learn_situation
 from acoustic_nb.thresholds import calibrate
 
@@ -55,7 +55,9 @@ def make_bundle(name, title, detector, split, recordings, *, scores, calibration
     reference = _reference_windows(calibration, detector.context)
     facts, state, files = pack_state(detector.state())
     situation, known = learn_situation(split, recordings, calibration_scores, scores).to_parts()
-    bands = learn_bands(_some_sounds(split, recordings), test.sample_rate, relative=test.level == "removed")
+    relative = test.level == "removed"
+    bands = {name: learn_bands(_some_sounds(split, recordings), test.sample_rate, relative=relative, levels=levels)
+             for name, levels in (("bands", band_levels_db), ("moment_bands", moment_levels_db))}
     whole = split.judged_by == "recording"
     beside = calibration_items["channels"].mean() if "channels" in calibration_items else 1.0
     newest, newest_test = ((detector.score(part, newest=True) for part in (calibration, test)) if detector.context
@@ -70,7 +72,8 @@ def make_bundle(name, title, detector, split, recordings, *, scores, calibration
         "reference_values": reference.values * split.scale + split.mean, "reference_scores": detector.score(reference),
         "known_features": features_of_known_sound(test.sample_rate, window_s=test.window_s, hop_s=test.hop_s, n_mfcc=n_mfcc,
                                                    level=test.level),
-        "bands_edges_hz": bands.edges_hz, "bands_mean_db": bands.mean_db, "bands_spread_db": bands.spread_db,
+        **{f"{name}_{what}": getattr(learned, what) for name, learned in bands.items()
+           for what in ("edges_hz", "mean_db", "spread_db")},
         **{f"situation_{key}": value for key, value in known.items()}, **{f"state_{key}": value for key, value in state.items()}}
     manifest = run.read_manifest() if (run.folder / "run.json").is_file() else {}
     channels = {recording.channel for recording in recordings}
@@ -87,7 +90,7 @@ def make_bundle(name, title, detector, split, recordings, *, scores, calibration
         "versions": {package: version for package, version in versions().items() if package in ABOUT_LIBRARIES},
         "platform": platform.platform(),
         "recordings": [_identity(recording, split, detector) for recording in recordings], "state": facts, "situation": situation,
-        "bands": {"relative": bands.relative}}
+        "bands": {"relative": relative}}
     return {"bundle.json": (json.dumps(about, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
             "arrays.npz": write_npz(arrays), "MODEL_CARD.md": model_card(about, metrics, None).encode(), **files}
 

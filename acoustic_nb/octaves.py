@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import rfft, rfftfreq
-from scipy.signal.windows import tukey
+from scipy.signal.windows import hann, tukey
 
 LOWEST_EDGE_HZ = 125.0
 SLIVER_OCTAVES = 0.25
 TAPERED_SHARE = 0.1  # half of it at each end: a tone leaks far less into other bands, and hardly any sound goes unheard
 SILENT_POWER = 1e-12
+MOMENT_S = 0.032
 LEAST_SPREAD_DB = 0.5
 CHANGED_DB = 1.0
 
@@ -115,7 +117,24 @@ def band_levels_db(sound, sample_rate):
     return 10 * np.log10(np.maximum(powers, SILENT_POWER))
 
 
-def learn_bands(sounds, sample_rate, *, relative=False):
+def moment_levels_db(sound, sample_rate):
+    """Level of every octave band in its loudest moment: of frames of 32 ms, every 16 ms, the highest mean square in the band.
+
+    Parameters, shapes and errors as for ``band_levels_db``. What lasts much shorter than a window is hardly heard in the level of
+    the whole window, and plainly here.
+    """
+    sound = np.asarray(sound, dtype=float)
+    if not len(sound):
+        raise ValueError("the level of a band needs a sound, got one of 0 samples; ask for a part inside the recording")
+    n_samples = 2 * round(MOMENT_S / 2 * sample_rate)
+    padded = np.pad(sound - sound.mean(), (0, max(0, n_samples - len(sound))))
+    frames, taper = sliding_window_view(padded, n_samples)[::n_samples // 2], hann(n_samples, sym=False)
+    power = 2 * np.abs(rfft(frames * taper, axis=1)) ** 2 / (n_samples * np.sum(taper**2))
+    first = np.searchsorted(rfftfreq(n_samples, 1 / sample_rate), band_edges_hz(sample_rate)[:-1])
+    return 10 * np.log10(np.maximum(np.add.reduceat(power, first, axis=1).max(axis=0), SILENT_POWER))
+
+
+def learn_bands(sounds, sample_rate, *, relative=False, levels=band_levels_db):
     """The levels that normal windows have in octave bands.
 
     Parameters
@@ -126,6 +145,8 @@ def learn_bands(sounds, sample_rate, *, relative=False):
         In Hz.
     relative : bool
         Take levels relative to that of the whole window, for detectors that are blind to level.
+    levels : callable
+        ``band_levels_db`` or ``moment_levels_db``.
 
     Returns
     -------
@@ -138,7 +159,7 @@ def learn_bands(sounds, sample_rate, *, relative=False):
     """
     n_windows, mean_db, squares = 0, 0.0, 0.0
     for sound in sounds:
-        levels_db = _taken(band_levels_db(sound, sample_rate), relative)
+        levels_db = _taken(levels(sound, sample_rate), relative)
         n_windows += 1
         step_db = levels_db - mean_db
         mean_db = mean_db + step_db / n_windows

@@ -15,7 +15,7 @@ WORDS = {
 WORDS_WITHOUT_LEVEL = {**WORDS, "mfcc_1": "evenness over all frequencies (MFCC 1)"}
 
 
-def reasons(deviations, contributions, feature_names, *, low_hz, high_hz, change_db, relative=False, most=3):
+def reasons(deviations, contributions, feature_names, *, low_hz, high_hz, change_db, brief=False, relative=False, most=3):
     """What drove the score of a window, the strongest first.
 
     Parameters
@@ -25,6 +25,8 @@ def reasons(deviations, contributions, feature_names, *, low_hz, high_hz, change
     low_hz, high_hz, change_db : float
         The octave band that changed most, and by how much, as from ``BandLevels.most_unlike``; the first reason names it where it
         changed by at least 1 dB.
+    brief : bool
+        The change is that of the band's loudest moment.
     relative : bool
         The features are blind to level, and ``change_db`` is relative to the level of the whole window.
     most : int
@@ -54,7 +56,7 @@ def reasons(deviations, contributions, feature_names, *, low_hz, high_hz, change
     chosen = [k for k in order if drove[k] >= LEAST_SHARE * drove.max()][:most]
     words = WORDS_WITHOUT_LEVEL if relative else WORDS
     first, *others = (_reason(_in_words(feature_names[k], words), deviations[k]) for k in chosen)
-    band = f", {_change(low_hz, high_hz, change_db, relative)}" if abs(change_db) >= NAMED_DB else ""
+    band = f", {_change(low_hz, high_hz, change_db, brief, relative)}" if abs(change_db) >= NAMED_DB else ""
     return first + band, *others
 
 
@@ -70,9 +72,10 @@ def _reason(what, deviation):
     return f"{what} {size:.{0 if size >= 100 else 1}f} standard deviations {'above' if deviation > 0 else 'below'} normal"
 
 
-def _change(low_hz, high_hz, change_db, relative):
+def _change(low_hz, high_hz, change_db, brief, relative):
     louder = "louder" if change_db > 0 else "quieter"
-    return f"the sound {abs(change_db):.0f} dB {louder} {_band(low_hz, high_hz)}{' relative to the whole' * relative}"
+    how = f"{'for a moment ' * brief}{abs(change_db):.0f} dB {louder}"
+    return f"the sound {how} {_band(low_hz, high_hz)}{' relative to the whole' * relative}"
 
 
 def _band(low_hz, high_hz):

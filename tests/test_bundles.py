@@ -176,7 +176,7 @@ def other_library(arrays):
     ({"arrays": lambda arrays: arrays["reference_scores"].__iadd__(0.25)}, r"known windows score differently here \(by up to 0.25"),
     ({"arrays": lambda arrays: arrays["reference_scores"].fill(np.nan)}, "known windows score differently here"),
     ({"arrays": lambda arrays: arrays["mean"].__iadd__(0.5)}, "known windows score differently"),
-    ({"arrays": lambda arrays: arrays["scale"].fill(0.0)}, "do not fit together"),
+    ({"arrays": lambda arrays: arrays["scale"].fill(0.0)}, "must be above 0, the smallest is 0"),
     ({"about": lambda about: about.update(threshold=about["threshold"] + 0.01)}, "says a threshold of .*, but its calibration"),
     ({"about": lambda about: about.update(false_alarm_rate=0.4)}, "says a threshold of .*, but its calibration scores give"),
     ({"about": lambda about: about.update(false_alarm_rate=2)}, "false_alarm_rate is a share between 0 and 1"),

@@ -48,6 +48,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(event_finder, "refine", lambda part, rate, *, start_s, end_s, peak_start_s, window_s, **_: Moment(
         start_s, end_s, peak_start_s + window_s / 2, False))
     monkeypatch.setattr(event_finder, "band_levels_db", lambda sound, rate: kept("kmeans").bands.mean_db)
+    monkeypatch.setattr(event_finder, "moment_levels_db", lambda sound, rate: kept("kmeans").moment_bands.mean_db)
 
 
 @pytest.mark.parametrize("gap_s", [0.0, 0.3, 1.0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sounds import noise, sine
 
-from acoustic_nb.octaves import BandLevels, band_edges_hz, band_levels_db, learn_bands
+from acoustic_nb.octaves import BandLevels, band_edges_hz, band_levels_db, learn_bands, moment_levels_db
 
 EDGES_16K = [0, 125, 250, 500, 1000, 2000, 4000, 8000]
 
@@ -106,6 +106,28 @@ def test_relative_bands_do_not_hear_the_gain_but_the_tone():
     # the tone adds 0.005 to the 0.0025 of the band and to the 0.01 of all: 4.77 dB less 1.76 dB
     assert (low_hz, high_hz) == (2000, 4000)
     assert change_db == pytest.approx(10 * np.log10(3 / 1.5), abs=0.3)
+
+
+def test_a_burst_has_its_full_level_in_its_loudest_moment():
+    sound = np.zeros(16000)
+    sound[4000:4800] = sine(3000, duration_s=0.05, sample_rate=16000, amplitude=1.0)  # 50 ms hold at least one whole frame
+    assert moment_levels_db(sound, 16000)[5] == pytest.approx(10 * np.log10(0.5), abs=0.1)
+    assert band_levels_db(sound, 16000)[5] == pytest.approx(10 * np.log10(0.5 * 0.05 / 0.9375), abs=0.1)  # over the fade
+
+
+def test_a_lasting_sine_has_no_louder_moment_and_a_short_sound_one():
+    lasting = sine(440, duration_s=1.0, sample_rate=16000, amplitude=1.0)
+    assert moment_levels_db(lasting, 16000)[2] == pytest.approx(band_levels_db(lasting, 16000)[2], abs=0.01)
+    assert moment_levels_db(lasting[:300], 16000).shape == (7,)
+    assert moment_levels_db(np.full(16000, 0.3), 16000).tolist() == [-120.0] * 7
+    with pytest.raises(ValueError, match="0 samples; ask for a part inside"):
+        moment_levels_db([], 16000)
+
+
+def test_bands_are_learned_of_moments_too():
+    windows = [noise(1.0, sample_rate=16000, seed=seed) for seed in range(4)]
+    levels_db = np.array([moment_levels_db(window, 16000) for window in windows])
+    assert learn_bands(windows, 16000, levels=moment_levels_db).mean_db == pytest.approx(levels_db.mean(axis=0))
 
 
 def test_bands_survive_as_plain_lists():

@@ -95,3 +95,8 @@ def test_bands_in_words(low_hz, high_hz, words):
 def test_what_does_not_fit_is_refused(deviations, contributions, message):
     with pytest.raises(ValueError, match=message):
         said(contributions, deviations)
+
+
+def test_a_moment_is_said_to_be_one():
+    said, = reasons([3.0], [1.0], ["contrast_db"], low_hz=2000, high_hz=4000, change_db=14.2, brief=True)
+    assert said.endswith(", the sound for a moment 14 dB louder at 2 to 4 kHz")
