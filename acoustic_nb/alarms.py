@@ -1,17 +1,44 @@
 """Alarms: when events are too many, or flagged sound too much, for the machine to be as it was.
 
 At a wanted rate of 5 % every normal minute has flagged windows, so an event alone is no alarm. What normal sound itself brings is
-counted on the held-out normal sound of the run that made the detector, in the same way: same threshold, same merging.
+counted on the held-out normal sound of the run that made the detector, in the same way: same threshold, same merging. An alarm
+needs more than the upper bound of that, and more than chance: a short recording of a machine that is as it was often exceeds the
+bound of a mean.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import betainc, ndtr
 
 from acoustic_nb.events import merge_windows
 from acoustic_nb.intervals import event_rate_interval, rate_interval
+from acoustic_nb.paired import holm
 
 BOUND = 0.95
+CHANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What held-out normal sound has shown.
+
+    Attributes
+    ----------
+    n_events, seconds : float
+        Events and sound; channels of the same seconds count once.
+    share : float
+        Of windows that are flagged.
+    n_windows : int
+    n_eff : float
+        How many independent windows the share is worth.
+    """
+
+    n_events: float
+    seconds: float
+    share: float
+    n_windows: int
+    n_eff: float
 
 
 @dataclass(frozen=True)
@@ -25,11 +52,42 @@ class Limits:
         Of windows that are flagged; None: not looked at.
     sentence : str
         Where the limits are from.
+    seen_events, seen_share : Seen or None
+        What each of the limits is the upper bound of; None where it was given, and nothing but the number decides.
     """
 
     events_per_hour: float
     share: float | None
     sentence: str
+    seen_events: Seen | None = None
+    seen_share: Seen | None = None
+
+    def chances(self, n_events, seconds, n_flagged, n_windows):
+        """p-values of so many events, and of so many flagged windows, for a machine that is as it was when it was held out.
+
+        Events: the exact conditional test of two Poisson rates (Przyborowski and Wilenski 1940), one-sided. Share: one-sided z test
+        of two shares, each with one success and one failure more (Agresti and Caffo 2000), at effective sizes; new windows
+        depend on their neighbours as those held out do. Only 0 where a limit was given, and 1 where there is none.
+
+        Returns
+        -------
+        of_events, of_share : float
+        """
+        of_events = of_share = 0.0
+        if self.seen_events and n_events:
+            seen = self.seen_events
+            of_events = float(betainc(n_events, seen.n_events + 1, seconds / (seconds + seen.seconds)))
+        elif self.seen_events:
+            of_events = 1.0
+        if self.share is None:
+            of_share = 1.0
+        elif self.seen_share:
+            seen = self.seen_share
+            sizes = n_windows * seen.n_eff / seen.n_windows, seen.n_eff
+            shares = [(share * n + 1) / (n + 2) for share, n in zip((n_flagged / n_windows, seen.share), sizes, strict=True)]
+            spread = np.sqrt(sum(share * (1 - share) / (n + 2) for share, n in zip(shares, sizes, strict=True)))
+            of_share = float(ndtr((shares[1] - shares[0]) / spread))
+        return of_events, of_share
 
 
 @dataclass(frozen=True)
@@ -84,15 +142,17 @@ def find_limits(held_out, threshold, *, gap_s=0.0, shortest_s=0.0, events_per_ho
     at_once = float(held_out["channels"].mean())
     flagged = (held_out["score"] > threshold).to_numpy()
     two_sided = 2 * BOUND - 1
-    seen = event_rate_interval(n_events / at_once, seconds / at_once, confidence=two_sided)["high"]
     if events_per_hour is not None:
         of_share = "" if share is None else f" and {share:.1%} of windows flagged"
         return Limits(float(events_per_hour), share, f"limits as given: {events_per_hour:g} events per hour{of_share}")
-    own = rate_interval(held_out, flagged, judged_by="window", confidence=two_sided)["high"] if share is None else float(share)
+    bound = event_rate_interval(n_events / at_once, seconds / at_once, confidence=two_sided)["high"]
+    of_share = rate_interval(held_out, flagged, judged_by="window", confidence=two_sided)
+    seen = Seen(n_events / at_once, seconds / at_once, float(flagged.mean()), len(flagged), of_share["n_eff"])
+    most = of_share["high"] if share is None else float(share)
     which = "upper 95 % bounds" if share is None else "the first an upper 95 % bound"
-    return Limits(seen, own, f"limits: {seen:.1f} events per hour and {own:.1%} of windows flagged, {which} of what held-out "
-                             f"normal sound has shown ({n_events} event{'s' * (n_events != 1)} in {_length(seconds)}, "
-                             f"{flagged.mean():.1%} of windows flagged)")
+    sentence = (f"limits: {bound:.1f} events per hour and {most:.1%} of windows flagged, {which} of what held-out normal sound has "
+                f"shown ({n_events} event{'s' * (n_events != 1)} in {_length(seconds)}, {flagged.mean():.1%} of windows flagged)")
+    return Limits(bound, most, sentence, seen_events=seen, seen_share=seen if share is None else None)
 
 
 def limits_of(bundle, *, newest=False, **settings):
@@ -117,7 +177,8 @@ def decide(scored, limits):
     """Whether recordings exceed the limits.
 
     A recording so short that a single event would exceed the limit of events per hour is judged together with the other short ones;
-    the others each by itself.
+    the others each by itself. A limit that held-out sound has shown must be exceeded by more than chance: p below 5 %, see
+    ``Limits.chances``, corrected for how many are judged (Holm 1979).
 
     Parameters
     ----------
@@ -132,19 +193,34 @@ def decide(scored, limits):
     alone = [each for each in scored if limits.events_per_hour * each.recording.duration_s >= 3600]
     short = [each for each in scored if limits.events_per_hour * each.recording.duration_s < 3600]
     groups = [[each] for each in alone] + ([short] if short else [])
+    found = [_counted(group, limits) for group in groups]
+    p_values = holm(np.array([p for counts in found for p in counts["chances"]]))
     by_recording, sentences = {}, []
-    for group in groups:
-        n_events, seconds = sum(len(each.events) for each in group), sum(each.recording.duration_s for each in group)
-        rate, share = 3600 * n_events / seconds, float(np.concatenate([each.flagged for each in group]).mean())
-        too_many = rate > limits.events_per_hour
-        too_much = limits.share is not None and share > limits.share
-        who = group[0].recording.name if len(group) == 1 else f"{len(group)} short recordings together"
-        sentences.append(f"{'ALARM' if too_many or too_much else 'no alarm'}: {who}: {rate:.1f} events per hour "
-                         f"({n_events} in {_length(seconds)}; limit {limits.events_per_hour:.1f}), {share:.1%} of windows flagged "
-                         f"({'not looked at' if limits.share is None else f'limit {limits.share:.1%}'})")
+    for group, counts, of_events, of_share in zip(groups, found, p_values[::2], p_values[1::2], strict=True):
+        too_many = counts["rate"] > limits.events_per_hour and of_events < CHANCE
+        too_much = limits.share is not None and counts["share"] > limits.share and of_share < CHANCE
+        who = group[0].recording.name if len(group) == 1 else f"{len(group)} recordings together"
+        sentence = (f"{'ALARM' if too_many or too_much else 'no alarm'}: {who}: {counts['rate']:.1f} events per hour "
+                    f"({counts['events']} in {_length(counts['seconds'])}; limit {limits.events_per_hour:.1f}), "
+                    f"{counts['share']:.1%} of windows flagged "
+                    f"({'not looked at' if limits.share is None else f'limit {limits.share:.1%}'})")
+        if counts["beyond"] and not (too_many or too_much):
+            sentence += ("; beyond the limit, as normal sound is too by chance in a recording this long "
+                         f"(p {min(of_events, of_share):.2g})")
+        sentences.append(sentence)
         by_recording |= {each.recording.name: bool((too_many and each.events) or (too_much and each.flagged.any()))
                          for each in group}
     return Alarm(any(by_recording.values()), by_recording, tuple(sentences))
+
+
+def _counted(group, limits):
+    """What the recordings of a group have together."""
+    n_events, seconds = sum(len(each.events) for each in group), sum(each.recording.duration_s for each in group)
+    flagged = np.concatenate([each.flagged for each in group])
+    rate, share = 3600 * n_events / seconds, float(flagged.mean())
+    beyond = rate > limits.events_per_hour or (limits.share is not None and share > limits.share)
+    return {"events": n_events, "seconds": seconds, "rate": rate, "share": share, "beyond": beyond,
+            "chances": limits.chances(n_events, seconds, int(flagged.sum()), len(flagged))}
 
 
 def _length(seconds):

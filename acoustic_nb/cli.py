@@ -34,7 +34,7 @@ def main(argv=None):
         return 130
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return arguments.status
     except (ValueError, OSError) as error:
         print(f"acoustic-nb: {_one_line(error)}", file=sys.stderr)
         return arguments.error_status
@@ -106,7 +106,7 @@ def _parser():
 
 def _command(commands, name, function, text, *, error_status=2):
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    command.set_defaults(function=function, error_status=error_status)
+    command.set_defaults(function=function, error_status=error_status, status=0)
     command.error = partial(_refuse_words, command, error_status)
     return command
 
@@ -253,6 +253,7 @@ def _score(arguments):
         bundle, arguments.paths, _runs_dir(arguments), name=arguments.name, gap_s=arguments.gap_s, shortest_s=arguments.shortest_s,
         alarm_events_per_hour=arguments.alarm_events_per_hour, alarm_share=arguments.alarm_share,
         skip_broken=arguments.skip_broken, command=arguments.command_line)
+    arguments.status = ALARM if alarm.alarm else 0  # also where nobody reads on
     for each in scored:
         for sentence in each.unlike:
             print(f"outside of what this detector was made for: {each.recording.name}: {sentence}")
@@ -268,7 +269,7 @@ def _score(arguments):
     for sentence in (*alarm.sentences, limits.sentence):
         print(sentence)
     print(folder / "index.html")
-    return ALARM if alarm.alarm else 0
+    return arguments.status
 
 
 def _print_events(events):

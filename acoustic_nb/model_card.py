@@ -38,7 +38,7 @@ def model_card(about, metrics, verdict):
         "## What it has learned from", "",
         f"- {_sum_of(labels['normal'], 'normal')}"
         + (f"; {_sum_of(labels['anomalous'], 'anomalous')}, half of which it has heard in training" if about["supervised"] else
-           f". It has never learned from the {len(labels['anomalous'])} anomalous ones"),
+           f"; it has learned nothing from the anomalous recordings ({len(labels['anomalous'])})"),
         *(f"  - {each['name']}: {each['label']}, {each['duration_s']:.1f} s at {each['native_sample_rate']} Hz, used for "
           f"{', '.join(each['parts']) or 'nothing'}" for each in about["recordings"][:20]),
         *([f"  - and {len(about['recordings']) - 20} more"] if len(about["recordings"]) > 20 else []),
@@ -46,8 +46,9 @@ def model_card(about, metrics, verdict):
         f"{about['sample_rate']} Hz; the features {level}",
         f"- settings: {', '.join(f'{name} = {value}' for name, value in about['settings'].items())}", "",
         "## Its threshold", "",
-        f"- {_threshold(metrics.get('alarm') or metrics['calibration'], about['threshold'])}", "",
-        "## How it was judged", "", *_judged(metrics), "",
+        *(f"- {_threshold(calibration)}" for calibration in (metrics["alarm"], metrics["calibration"])
+          if calibration is metrics["alarm"] or about["judged_by"] == "recording"), "",
+        "## How it was judged", "", *_judged(metrics, about["judged_by"]), "",
         VERDICT_HEADING, "",
         f"**{verdict['kind']}**: {verdict['text']}" if verdict else UNKNOWN, "",
         "## Versions", "", ", ".join(f"{package} {version}" for package, version in about["versions"].items() if version) + ".", ""]
@@ -79,23 +80,24 @@ def write_cards(run):
 
 def _sum_of(recordings, label):
     minutes = sum(each["duration_s"] for each in recordings) / 60
-    return f"{len(recordings)} {label} recording{'s' * (len(recordings) != 1)}, {minutes:.1f} min"
+    return f"{len(recordings) or 'no'} {label} recording{'s' * (len(recordings) != 1)}, {minutes:.1f} min"
 
 
-def _threshold(calibration, threshold):
+def _threshold(calibration):
     word = "promised" if calibration["promised"] else "aimed at, not promised"
-    return (f"a window is flagged above {threshold:.6g}, the false-alarm rate of {calibration['used_rate']:.1%} is {word} "
-            f"({calibration['n']} calibration windows, worth about {calibration['n_eff']:.0f} independent ones)")
+    item, n = calibration["judged_by"], calibration["n"]
+    return (f"a {item} is flagged above {calibration['threshold']:.6g}, the false-alarm rate of {calibration['used_rate']:.1%} is "
+            f"{word} ({n} calibration {item}{'s' * (n != 1)}, worth about {calibration['n_eff']:.0f} independent)")
 
 
-def _judged(metrics):
+def _judged(metrics, item):
     """Numbers with their intervals and what they are to be held against."""
     scores, interval, controls = metrics["metrics"], metrics["interval"], metrics["controls"]
     yield f"- {metrics['sentence']}"
     yield (f"- ROC AUC {scores['roc_auc']:.3f}, 95 % interval {interval['low']:.3f} to {interval['high']:.3f}, from about "
            f"{interval['n_eff']:.0f} independent items of the smaller class"
            + ("" if interval["enough"] else ": too little independent data"))
-    for name, word in (("recall", "share of anomalous sound flagged"), ("false_alarm_rate", "share of normal sound flagged"),
+    for name, word in (("recall", f"share of anomalous {item}s flagged"), ("false_alarm_rate", f"share of normal {item}s flagged"),
                        ("false_events_per_hour", "false events per hour of normal sound")):
         low, high = metrics["intervals"].get(name, (None, None))
         if scores.get(name) is not None and low is not None and scores[name] == scores[name]:

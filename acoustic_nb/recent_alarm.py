@@ -2,6 +2,8 @@
 
 from collections import deque
 
+from acoustic_nb.alarms import CHANCE
+
 STEPS = 60
 LONGEST_S = 86400.0
 
@@ -37,6 +39,8 @@ class RecentAlarm:
 
     def _exceeded(self, heard):
         seconds, n_windows, n_flagged, n_events = heard
-        share_of = min(1.0, seconds / self.over_s)
-        too_many = 3600 * n_events / max(seconds, self.over_s) > self.limits.events_per_hour * (1 + 1e-9)
-        return too_many or (self.limits.share is not None and n_flagged / n_windows * share_of > self.limits.share)
+        seconds, n_windows = max(seconds, self.over_s), n_windows * max(1.0, self.over_s / seconds)
+        of_events, of_share = self.limits.chances(n_events, seconds, n_flagged, n_windows)
+        too_many = 3600 * n_events / seconds > self.limits.events_per_hour * (1 + 1e-9)
+        too_much = self.limits.share is not None and n_flagged / n_windows > self.limits.share
+        return (too_many and of_events < CHANCE) or (too_much and of_share < CHANCE)

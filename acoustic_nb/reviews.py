@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 
 from acoustic_nb.labels import write_audacity
-from acoustic_nb.runs import clean_name
 from acoustic_nb.scored import events_table
+from acoustic_nb.scorings import label_places
 from acoustic_nb.stretches import Event
 from acoustic_nb.thresholds import calibrate
 
 WORDS = ("real", "false")
+LABELS = "_labels.txt"
 
 
 def read_marks(events, *, real="", false=""):
@@ -85,16 +86,22 @@ def review_table(bundle, scored, marks):
 def save_marks(scored, marks, folder):
     """Keep the marks: ``marks.csv``, and for each recording with real events ``<recording>_labels.txt``, an Audacity label track.
 
-    Beside its recording such a file is found by the next run, as labels of its events. Returns the paths of the label tracks.
+    Beside its recording such a file is found by the next run, as labels of its events. What an earlier review has left in the
+    folder is replaced; without any mark it stays. Returns the paths of the label tracks.
     """
     events, numbers = events_table(scored), sorted(marks)
+    if not marks:
+        return []
     folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.rglob(f"*{LABELS}"):
+        stale.unlink()
     events.loc[numbers].assign(mark=[marks[number] for number in numbers]).to_csv(folder / "marks.csv")
     real, paths = events.loc[sorted(number for number, word in marks.items() if word == "real")], []
-    for name, own in real.groupby("recording", sort=False):
-        paths.append(folder / f"{clean_name(name)}_labels.txt")
-        write_audacity([Event(row["start_s"], row["end_s"], row["reasons"]) for _, row in own.sort_values("start_s").iterrows()],
-                       paths[-1])
+    for name, place in label_places(folder, dict.fromkeys(real["recording"])).items():
+        own = real[real["recording"] == name].sort_values("start_s")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        paths.append(write_audacity([Event(row["start_s"], row["end_s"], row["reasons"]) for _, row in own.iterrows()],
+                                    place.with_name(f"{place.name}{LABELS}")))
     return paths
 
 

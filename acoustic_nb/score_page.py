@@ -27,7 +27,7 @@ MOST_CLIPS, CLIP_S, AROUND_S = 20, 15.0, 1.0
 SHOWN_DB = 80
 
 
-def write_score_page(path, scored, *, about, alarm, held_out=None):
+def write_score_page(path, scored, *, about, alarm):
     """Write what a kept detector has found in new recordings as one HTML page.
 
     Parameters
@@ -39,13 +39,11 @@ def write_score_page(path, scored, *, about, alarm, held_out=None):
         section with picture, score line, events and sound, at most 30 minutes of it on the page.
     about : dict
         ``title``, ``detector``, ``bundle``, ``run``, ``made`` (ISO date), ``verdict`` (``{"kind", "text"}``), ``calibration`` (a
-        sentence on the threshold), ``false_alarm_rate``, ``calibration_scores`` (shape (n,)), ``gap_s`` (flagged stretches that lie
-        no farther apart are one event), ``shortest_s`` (shorter events do not count).
+        sentence on the threshold), ``whole_calibration`` (the same for whole recordings, or None), ``false_alarm_rate``,
+        ``calibration_scores`` (shape (n,)), ``gap_s`` (flagged stretches that lie no farther apart are one event), ``shortest_s``
+        (shorter events do not count).
     alarm : dict
-        ``alarm``, ``sentences`` (what was counted against which limit), ``limit_per_hour``, ``limit_share`` (or None),
-        ``by_recording`` (name -> bool).
-    held_out : str, optional
-        What the detector did on sound of its own run that it had not heard, with its protocol.
+        ``alarm``, ``sentences`` (what was counted against which limit), ``by_recording`` (name -> bool).
 
     Returns
     -------
@@ -76,7 +74,7 @@ def write_score_page(path, scored, *, about, alarm, held_out=None):
     sections = [_section(each, axis, picture, sound)
                 for each, picture, sound in zip(shown, _spectrograms(shown), _sounds(shown, gain), strict=True)]
     page = environment().get_template("score.html.j2").render(
-        about=about, alarm=alarm, held_out=held_out, outside=_outside(ordered), scored=ordered, sections=sections, data=data,
+        about=about, alarm=alarm, outside=_outside(ordered), scored=ordered, sections=sections, data=data,
         verdict=VERDICT_LABELS.get(about["verdict"]["kind"], about["verdict"]["kind"]), ticks=axis.ticks(),
         threshold=labels[kept], place=float(axis.place(axis.threshold)), rate=rates[kept], gain_db=20 * np.log10(gain),
         most_events=MOST_EVENTS, shown_db=SHOWN_DB, whole_min=WHOLE_S / 60, all_sound_min=ALL_SOUND_S / 60, figure=_figure,

@@ -13,6 +13,7 @@
 
 import shutil
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -31,6 +32,7 @@ from acoustic_nb.scoring import score_recording, too_few_windows
 from acoustic_nb.stretches import Event
 from acoustic_nb.synth import demo_pair
 
+SCORING = "score.json"
 DEMO_SEED = 1  # another day of the same machine: the demo that a run learns from has seed 0
 
 
@@ -147,6 +149,10 @@ def score_files(bundle, paths, runs_dir, *, name=None, gap_s=0.0, shortest_s=0.0
     recordings, left_out = load_new(bundle, paths, skip_broken=skip_broken)
     scored = score_all(bundle, recordings, gap_s=gap_s, shortest_s=shortest_s)
     alarm = decide(scored, limits)
+    if bundle.whole_calibration:
+        n_whole = sum(each.whole["flagged"] for each in scored)
+        alarm = replace(alarm, sentences=(*alarm.sentences, f"as a whole {n_whole} of {len(scored)} recordings are flagged, which "
+                                          f"by itself is no alarm; {bundle.whole_calibration}"))
     about = {"gap_s": gap_s, "shortest_s": shortest_s, "command": command, "left_out": left_out}
     title = name or (f"{scored[0].recording.name} by {bundle.name}" if len(scored) == 1 else
                      f"{len(scored)} recordings by {bundle.name}")
@@ -160,7 +166,12 @@ def score_files(bundle, paths, runs_dir, *, name=None, gap_s=0.0, shortest_s=0.0
 
 
 def write_scoring(folder, bundle, scored, alarm, limits, about):
-    """Write all files of a scoring, all or nothing; an earlier one is replaced. ``about``: gap_s, shortest_s, command, left_out."""
+    """Write all files of a scoring, all or nothing. ``about``: gap_s, shortest_s, command, left_out.
+
+    An earlier scoring in the folder is replaced; anything else that is there is not ours to remove, and a ValueError.
+    """
+    if folder.exists() and not (folder.is_dir() and ((folder / SCORING).is_file() or not any(folder.iterdir()))):
+        raise ValueError(f"{folder}: holds something else than a scoring, which would be lost; choose a new folder")
     with replacing(folder) as new:
         _write_files(new, bundle, scored, alarm, limits, about)
 
@@ -172,7 +183,7 @@ def _write_files(folder, bundle, scored, alarm, limits, about):
     scores_table(scored).to_csv(folder / "scores.csv", index=False)
     write_labels(folder / "labels", scored)
     kept = _about_bundle(bundle)
-    write_json(folder / "score.json", {
+    write_json(folder / SCORING, {
         "made": now(), **about, "bundle": kept, "limits": asdict(limits), "alarm": asdict(alarm),
         "recordings": [{**row, "unlike": list(each.unlike)} for row, each in zip(table.to_dict("records"), scored, strict=True)],
         "events": [asdict(event) for each in scored for event in each.events], **surroundings()})
@@ -180,24 +191,36 @@ def _write_files(folder, bundle, scored, alarm, limits, about):
         folder / "index.html", scored,
         about={**kept, "calibration_scores": sorted(bundle.calibration_scores.tolist()), "gap_s": about["gap_s"],
                "shortest_s": about["shortest_s"]},
-        alarm={"alarm": alarm.alarm, "sentences": [*alarm.sentences, limits.sentence], "limit_per_hour": limits.events_per_hour,
-               "limit_share": limits.share, "by_recording": alarm.by_recording})
+        alarm={"alarm": alarm.alarm, "sentences": [*alarm.sentences, limits.sentence], "by_recording": alarm.by_recording})
+
+
+def label_places(folder, names):
+    """Where files of labels for recordings go: ``{name: path without an ending}``, each below ``folder`` as its name says.
+
+    What a file's name cannot hold is replaced; names that are the same then are numbered.
+    """
+    places = {}
+    for name in names:
+        place = Path(folder, *(clean_name(part) for part in name.split("/") if part))
+        number, first = 1, place
+        while place in places.values():
+            number += 1
+            place = first.with_name(f"{first.name} ({number})")
+        places[name] = place
+    return places
 
 
 def write_labels(folder, scored):
-    """The events of each recording as an Audacity label track and a Raven selection table; returns the paths of the former."""
-    folder.mkdir(parents=True)
+    """The events of each recording that has some as an Audacity label track and a Raven selection table; returns the former."""
     paths = []
-    for each in scored:
-        stem, number = clean_name(each.recording.name), 1
-        while (folder / f"{stem}.txt").exists():
-            stem, number = f"{clean_name(each.recording.name)} ({number + 1})", number + 1
+    for name, place in label_places(folder, [each.recording.name for each in scored if each.events]).items():
+        each = next(each for each in scored if each.recording.name == name)
+        place.parent.mkdir(parents=True, exist_ok=True)
         events = [Event(event.start_s, event.end_s, f"{event.reasons[0]} (score {event.peak_score:.3g}, p {event.p_value:.2g})")
                   for event in each.events]
-        write_audacity(events, folder / f"{stem}.txt")
+        paths.append(write_audacity(events, place.with_name(f"{place.name}.txt")))
         bands = [(event.low_hz, event.high_hz) for event in each.events]
-        write_raven(events, folder / f"{stem}.Table.1.selections.txt", bands=bands)
-        paths.append(folder / f"{stem}.txt")
+        write_raven(events, place.with_name(f"{place.name}.Table.1.selections.txt"), bands=bands)
     return paths
 
 
@@ -206,7 +229,8 @@ def _new(recording, bundle):
 
 
 def _about_bundle(bundle):
-    about = bundle.about
+    about, whole = bundle.about, bundle.whole_calibration
     return {"title": bundle.title, "detector": bundle.name, "bundle": bundle.id, "run": about["run"]["name"], "made": about["made"],
-            "verdict": verdict_of(bundle.card), "calibration": str(bundle.calibration), "false_alarm_rate": bundle.false_alarm_rate,
+            "verdict": verdict_of(bundle.card), "calibration": str(bundle.calibration),
+            "whole_calibration": str(whole) if whole else None, "false_alarm_rate": bundle.false_alarm_rate,
             "threshold": bundle.calibration.threshold}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from acoustic_nb.alarms import Limits, count_events, decide, find_limits
+from acoustic_nb.alarms import Limits, Seen, count_events, decide, find_limits
 from acoustic_nb.audio import Recording
 from acoustic_nb.scored import ScoredRecording
 
@@ -118,7 +118,7 @@ def test_short_recordings_are_judged_together():
     few = [heard(f"clip {k}", 60, int(k == 3)) for k in range(6)]
     alarm = decide(few, limits(10))
     assert not alarm.alarm and not any(alarm.by_recording.values())
-    assert alarm.sentences == ("no alarm: 6 short recordings together: 10.0 events per hour (1 in 6 min; limit 10.0), 0.2% of "
+    assert alarm.sentences == ("no alarm: 6 recordings together: 10.0 events per hour (1 in 6 min; limit 10.0), 0.2% of "
                                "windows flagged (not looked at)",)
     more = [heard(f"clip {k}", 60, int(k in (1, 3))) for k in range(6)]
     alarm = decide(more, limits(10))
@@ -162,3 +162,51 @@ def test_limit_of_zero_and_a_huge_one():
 def test_lengths_are_said_in_units_that_fit():
     for duration_s, said in ((90, "in 90 s;"), (1200, "in 20 min;"), (36_000, "in 10.0 h;")):
         assert said in decide([heard("a", duration_s, 0)], limits(1e6)).sentences[0]
+
+
+# ---- chance
+
+SEEN = Seen(n_events=6, seconds=360.0, share=0.1, n_windows=200, n_eff=100.0)
+BOUNDS = Limits(events_per_hour=120.0, share=0.15, sentence="", seen_events=SEEN, seen_share=SEEN)
+
+
+@pytest.mark.parametrize(("n_events", "seconds"), [(1, 10.0), (5, 60.0), (20, 360.0)])
+def test_the_chance_of_events_is_the_conditional_binomial(n_events, seconds):
+    """Of n + 6 events at one rate, each falls into the new sound with the share that it has of all sound."""
+    of_events, _ = BOUNDS.chances(n_events, seconds, 0, 10)
+    assert of_events == pytest.approx(stats.binom.sf(n_events - 1, n_events + 6, seconds / (seconds + 360)))
+
+
+def test_the_chance_of_a_share_is_the_z_test_of_two_shares_at_effective_sizes():
+    _, of_share = BOUNDS.chances(0, 10.0, 8, 20)  # 20 windows are worth 10: (4 + 1) / 12 against (10 + 1) / 102
+    new, old = 5 / 12, 11 / 102
+    z = (new - old) / np.sqrt(new * (1 - new) / 12 + old * (1 - old) / 102)
+    assert of_share == pytest.approx(stats.norm.sf(z))
+
+
+def test_nothing_is_no_surprise_and_a_given_limit_knows_no_chance():
+    assert BOUNDS.chances(0, 10.0, 0, 20)[0] == 1.0
+    assert limits(10).chances(5, 10.0, 20, 20) == (0.0, 1.0)  # the share is not looked at
+    assert limits(10, 0.5).chances(5, 10.0, 20, 20) == (0.0, 0.0)
+
+
+def test_a_clip_with_one_event_is_beyond_the_limit_and_no_alarm():
+    clip = heard("clip", 10, 1, windows=19)  # 360 per hour
+    alarm = decide([clip], BOUNDS)
+    assert not alarm.alarm
+    assert alarm.sentences[0].endswith("; beyond the limit, as normal sound is too by chance in a recording this long (p 0.35)")
+    assert decide([clip], limits(120)).alarm  # a limit that is given decides alone
+    assert decide([heard("loud", 10, 1, flagged=19, windows=19)], BOUNDS).alarm  # all of it flagged is no chance
+
+
+def test_machines_that_are_as_they_were_seldom_alarm():
+    """Held out and new sound at one rate: by the bound alone a fifth to a third would, and of several judged at once often one."""
+    rng, alarms, beyond = np.random.default_rng(0), 0, 0
+    for _ in range(400):
+        n_seen, n_new = rng.poisson(12), rng.poisson(2, size=6)
+        seen = Seen(n_seen, 720.0, 0.0, 1000, 1000.0)
+        known = Limits(float(stats.chi2.ppf(0.95, 2 * n_seen + 2) / 2 / 720 * 3600), None, "", seen_events=seen)
+        new = [heard(str(k), 120, int(n)) for k, n in enumerate(n_new)]
+        alarms += decide(new, known).alarm
+        beyond += any(3600 * n / 120 > known.events_per_hour for n in n_new)
+    assert beyond > 120 and alarms <= 0.05 * 400

@@ -46,14 +46,14 @@ def pump(**more):
     return scored(events=[(1.0, 3.0, {}), (4.0, 5.0, {"refined": False}), (7.0, 8.0, {"score": 3.0})], **more)
 
 
-def write(folder, recordings, *, alarm=(), limit_share=None, held_out=None, **about):
+def write(folder, recordings, *, alarm=(), limit_share=None, **about):
     """The page as a tree; ``alarm``: names of those that alarm."""
     about = {"title": "Gaussian mixture", "detector": "gmm", "bundle": "3fa9c21b", "run": "pumpe", "made": "2026-11-23",
              "verdict": {"kind": "separates", "text": "They differ."}, "calibration": "threshold 2: aimed at", "gap_s": 0.0,
-             "false_alarm_rate": 0.05, "calibration_scores": CALIBRATION, "shortest_s": 0.0} | about
+             "false_alarm_rate": 0.05, "whole_calibration": None, "calibration_scores": CALIBRATION, "shortest_s": 0.0} | about
     alarm = {"alarm": bool(alarm), "sentences": ["Counted against the limit."], "limit_per_hour": 12.0, "limit_share": limit_share,
              "by_recording": {each.recording.name: each.recording.name in alarm for each in recordings}}
-    path = write_score_page(folder / "index.html", recordings, about=about, alarm=alarm, held_out=held_out)
+    path = write_score_page(folder / "index.html", recordings, about=about, alarm=alarm)
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
@@ -210,7 +210,7 @@ def test_beyond_ten_minutes_times_are_those_of_a_clock(tmp_path):
 def test_names_are_text_everywhere(tmp_path):
     nasty = "</script><b>&"
     one = scored(name=ODD, unlike=(nasty,), events=[(1.0, 3.0, {"reasons": (nasty,)})])
-    tree = write(tmp_path, [one], alarm=[ODD], held_out=nasty, title=nasty, run=nasty, calibration=nasty)
+    tree = write(tmp_path, [one], alarm=[ODD], whole_calibration=nasty, title=nasty, run=nasty, calibration=nasty)
     assert words(tree.find(id="recording-1")) == ODD and ODD in tree.img["alt"] and ODD in tree.audio["aria-label"]
     assert not tree.find_all("b") and len(tree.find_all("script")) == 2
     assert words(tree.find(class_="reasons")) == nasty
