@@ -17,6 +17,7 @@ from acoustic_nb.paired import holm
 
 BOUND = 0.95
 CHANCE = 0.05
+MOST_QUIET = 5  # sentences on what is no alarm
 
 
 @dataclass(frozen=True)
@@ -196,20 +197,27 @@ def decide(scored, limits):
     found = [_counted(group, limits) for group in groups]
     p_values = holm(np.array([p for counts in found for p in counts["chances"]]))
     by_recording, sentences = {}, []
-    for group, counts, of_events, of_share in zip(groups, found, p_values[::2], p_values[1::2], strict=True):
-        too_many = counts["rate"] > limits.events_per_hour and of_events < CHANCE
-        too_much = limits.share is not None and counts["share"] > limits.share and of_share < CHANCE
+    for group, counts, *chances in zip(groups, found, p_values[::2], p_values[1::2], strict=True):
+        too_many = counts["rate"] > limits.events_per_hour and chances[0] < CHANCE
+        too_much = limits.share is not None and counts["share"] > limits.share and chances[1] < CHANCE
         who = group[0].recording.name if len(group) == 1 else f"{len(group)} recordings together"
-        sentence = (f"{'ALARM' if too_many or too_much else 'no alarm'}: {who}: {counts['rate']:.1f} events per hour "
-                    f"({counts['events']} in {_length(counts['seconds'])}; limit {limits.events_per_hour:.1f}), "
-                    f"{counts['share']:.1%} of windows flagged "
-                    f"({'not looked at' if limits.share is None else f'limit {limits.share:.1%}'})")
+        n, hours = counts["events"], counts["seconds"] / 3600
+        of_events = (f"{n} event{'s' * (n != 1)} in {_length(counts['seconds'])}, {counts['rate']:.1f} per hour (limit "
+                     f"{limits.events_per_hour:.1f}, in this time {limits.events_per_hour * hours:.1f})")
+        of_windows = (f"{counts['share']:.1%} of windows flagged "
+                      f"({'not looked at' if limits.share is None else f'limit {limits.share:.1%}'})")
+        first, second = (of_windows, of_events) if too_much and not too_many else (of_events, of_windows)
+        sentence = f"{'ALARM' if too_many or too_much else 'no alarm'}: {who}: {first}, {second}"
         if counts["beyond"] and not (too_many or too_much):
-            sentence += ("; beyond the limit, as normal sound is too by chance in a recording this long "
-                         f"(p {min(of_events, of_share):.2g})")
+            sentence += f"; beyond the limit, as normal sound is too by chance in a recording this long (p {min(chances):.2g})"
         sentences.append(sentence)
         by_recording |= {each.recording.name: bool((too_many and each.events) or (too_much and each.flagged.any()))
                          for each in group}
+    sentences.sort(key=lambda sentence: not sentence.startswith("ALARM"))
+    quiet = [sentence for sentence in sentences if not sentence.startswith("ALARM")]
+    if len(quiet) > MOST_QUIET:
+        sentences = sentences[:len(sentences) - len(quiet) + MOST_QUIET]
+        sentences.append(f"no alarm: {len(quiet) - MOST_QUIET} more, each judged by itself")
     return Alarm(any(by_recording.values()), by_recording, tuple(sentences))
 
 

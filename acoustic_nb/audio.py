@@ -21,6 +21,7 @@ LOUDEST = 1e6
 LONGEST_S = 1e9
 BLOCK_FRAMES = 1 << 20
 RESAMPLING_REACH_S = 0.1
+MOST_PROMISED_BYTES = 0x7FFFFFFF
 
 
 class AudioError(ValueError):
@@ -245,12 +246,31 @@ def load_recording(path, *, label=0, name=None, channel="mean", start_s=0.0, end
     if wanted is not None and n_frames < wanted - 0.05 * sample_rate:
         raise AudioError(f"{path}: ends at {(first + n_frames) / sample_rate:.1f} s, but end_s = {end_s:g}; "
                          "choose a part inside it", column="end_s")
+    audit = auditor.finish()
+    if cut := cut_short(path):
+        audit["warning"] = "; ".join(filter(None, (audit["warning"], cut)))
     return Recording(
         name=name or path.stem, label=label, path=str(path), sample_rate=sample_rate, native_sample_rate=sample_rate,
         n_frames=n_frames, start_s=first / sample_rate, channel=channel,
-        audit={**auditor.finish(), **_file_facts(n_channels, max(file_s, n_frames / sample_rate) if wanted or first
+        audit={**audit, **_file_facts(n_channels, max(file_s, n_frames / sample_rate) if wanted or first
                                                  else n_frames / sample_rate, end_s),
                "bytes": state.st_size, "modified_ns": state.st_mtime_ns}, **more)
+
+
+def cut_short(path):
+    """How a WAV or AIFF file holds less than its header promises, as when it is still being copied; empty where it does not.
+
+    Recorders that write the length at the end promise nothing, or the most that fits, until then.
+    """
+    with open(path, "rb") as file:
+        head = file.read(8)
+        there = file.seek(0, os.SEEK_END)
+    if len(head) < 8 or head[:4] not in (b"RIFF", b"FORM"):
+        return ""
+    promised = int.from_bytes(head[4:], "little" if head[:4] == b"RIFF" else "big") + 8
+    if there >= promised - 1 or promised >= MOST_PROMISED_BYTES:  # some forget the byte that makes a chunk even
+        return ""
+    return f"its header promises {promised} bytes, but {there} are there: it is not complete, or was cut; copy it again"
 
 
 def channel_count(path):

@@ -12,9 +12,10 @@ import pandas as pd
 
 from acoustic_nb.archives import BundleError, read_npz
 from acoustic_nb.bundle_files import read_bundle_files
+from acoustic_nb.clips import POOLINGS
 from acoustic_nb.detectors import DETECTORS, detector_class
 from acoustic_nb.features import FeatureTable, feature_names, feature_pieces
-from acoustic_nb.framing import N_FFT, window_lengths
+from acoustic_nb.framing import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, N_FFT, window_lengths
 from acoustic_nb.machine import versions
 from acoustic_nb.model_files import unpack_state
 from acoustic_nb.octaves import BandLevels
@@ -191,7 +192,7 @@ def load_bundle(path):
         _check_same_here(path, bundle, arrays)
     except BundleError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, MemoryError, OverflowError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise BundleError(f"{path}: its parts do not fit together ({what}); keep the detector again with this version of "
                           "acoustic_nb") from error
@@ -215,6 +216,16 @@ def _read_about(path, files):
                           "version of acoustic_nb that has it")
     if missing := [name for name in KEYS if name not in about]:
         raise BundleError(f"{path}: bundle.json lacks {', '.join(missing)}; get the bundle again, or keep the detector again")
+    channel, rate, run = about["channel"], about["sample_rate"], about["run"]
+    fits = {
+        "title": isinstance(about["title"], str), "made": isinstance(about["made"], str),
+        "run": isinstance(run, dict) and isinstance(run.get("name"), str),
+        "channel": channel in ("mean", "all") or type(channel) is int and channel >= 1,
+        "sample_rate": type(rate) is int and MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE,
+        "judged_by": about["judged_by"] in ("window", "recording"), "clip_score": about["clip_score"] in POOLINGS}
+    if wrong := [name for name, fitting in fits.items() if not fitting]:
+        raise BundleError(f"{path}: bundle.json says {wrong[0]} = {str(about[wrong[0]])[:100]!r}, which no run writes; get the "
+                          "bundle again")
     return about
 
 

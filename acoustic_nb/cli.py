@@ -245,15 +245,18 @@ def _run(arguments):
 
 
 def _score(arguments):
+    from acoustic_nb.model_card import verdict_of
     from acoustic_nb.scored import events_table
     from acoustic_nb.scorings import score_files
 
     bundle = _load_bundle(arguments)
-    folder, scored, alarm, limits = score_files(
+    folder, scored, alarm, limits, left_out = score_files(
         bundle, arguments.paths, _runs_dir(arguments), name=arguments.name, gap_s=arguments.gap_s, shortest_s=arguments.shortest_s,
         alarm_events_per_hour=arguments.alarm_events_per_hour, alarm_share=arguments.alarm_share,
         skip_broken=arguments.skip_broken, command=arguments.command_line)
     arguments.status = ALARM if alarm.alarm else 0  # also where nobody reads on
+    for path, reason in left_out:
+        print(f"left out: {path}: {reason}")
     for each in scored:
         for sentence in each.unlike:
             print(f"outside of what this detector was made for: {each.recording.name}: {sentence}")
@@ -263,11 +266,12 @@ def _score(arguments):
         if each.whole:
             whole = f", as a whole {'flagged' if each.whole['flagged'] else 'not flagged'} (p {each.whole['p_value']:.2g})"
         print(f"{each.recording.name:{width}}  {each.recording.duration_s:.1f} s  {each.flagged_share:.1%} of windows flagged, "
-              f"highest score {each.scores.max():.4g} (p {each.smallest_p:.2g}){whole}, {len(each.events)} events, "
-              f"{each.events_per_hour:.1f} per hour")
+              f"highest score {each.scores.max():.4g} (p {each.smallest_p:.2g}){whole}, {len(each.events)} "
+              f"event{'s' * (len(each.events) != 1)}, {each.events_per_hour:.1f} per hour")
     _print_events(events_table(scored))
     for sentence in (*alarm.sentences, limits.sentence):
         print(sentence)
+    print(f"what the run of this detector had shown: {_first_sentence(verdict_of(bundle.card))}")
     print(folder / "index.html")
     return arguments.status
 
@@ -302,16 +306,25 @@ def _watch(arguments):
         alarm = watch_input(None if named == "default" else named, bundle, to, limits=limits, **settings)
     else:
         to = Path(arguments.to or _runs_dir(arguments) / f"watch_{Path(arguments.folder).absolute().name}_{bundle.name}")
-        alarm = watch_folder(arguments.folder, bundle, to, limits=limits, once=arguments.once, **settings)
+        troubles = []
+        alarm = watch_folder(arguments.folder, bundle, to, limits=limits, once=arguments.once, on_trouble=troubles.append,
+                             **settings)
+        if arguments.once and troubles and not alarm:
+            return arguments.error_status
     return ALARM if alarm else 0
 
 
 def _load_bundle(arguments):
     from acoustic_nb.bundles import load_bundle
+    from acoustic_nb.layouts import AUDIO
     from acoustic_nb.scorings import check_merging
 
     check_merging(arguments.gap_s, arguments.shortest_s)
-    bundle = load_bundle(arguments.bundle)
+    path = Path(arguments.bundle)
+    if path.suffix[1:].lower() in AUDIO:
+        raise ValueError(f"{path}: is a recording, but a bundle comes first, such as {_runs_dir(arguments) / 'RUN/gmm/bundle'}")
+    beside = _runs_dir(arguments) / path  # as the first page of a run names it
+    bundle = load_bundle(beside if beside.exists() and not path.exists() else path)
     return bundle if arguments.false_alarm_rate is None else bundle.at_rate(arguments.false_alarm_rate)
 
 

@@ -113,6 +113,7 @@ def _identity(recording, split, detector):
     """What a receiver may know of a recording: not where it lies on the sender's disk."""
     unheard = ("train",) if recording.label and not detector.supervised else ()
     parts = sorted({block.part for block in split.blocks if block.recording == recording.name and block.part not in unheard})
-    return {"name": recording.name, "label": recording.facts()["label"], "start_s": recording.start_s,
+    name = "/".join(recording.name.split("/")[-2:])  # files far apart have half a path in their names
+    return {"name": name, "label": recording.facts()["label"], "start_s": recording.start_s,
             "duration_s": recording.duration_s, "native_sample_rate": recording.native_sample_rate, "parts": parts,
             "content_sha256": recording.audit["content"]}

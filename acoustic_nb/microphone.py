@@ -49,9 +49,9 @@ def watch_input(device, bundle, to, *, limits, gap_s=0.0, shortest_s=0.0, channe
     """
     learned = bundle.about["channel"]
     channel = channel or (learned if isinstance(learned, int) else 1)
-    about = {"bundle": bundle.id, "detector": bundle.title, "false_alarm_rate": bundle.false_alarm_rate, "gap_s": gap_s,
-             "shortest_s": shortest_s, "alarm_events_per_hour": limits.events_per_hour, "alarm_share": limits.share,
-             "input": str(device), "channel": channel}
+    about = {"detector": bundle.title, "run": bundle.about["run"]["name"], "bundle": bundle.id,
+             "false_alarm_rate": bundle.false_alarm_rate, "gap_s": gap_s, "shortest_s": shortest_s,
+             "alarm_events_per_hour": limits.events_per_hour, "alarm_share": limits.share, "input": str(device), "channel": channel}
     with _until_stopped() as stop, WatchTables(to, about, of_files=False) as tables:
         clips = tables.folder / "clips"
         clips.mkdir(exist_ok=True)
@@ -64,6 +64,7 @@ def watch_input(device, bundle, to, *, limits, gap_s=0.0, shortest_s=0.0, channe
             if is_open and not was["is_open"]:
                 say(f"{_clock()} an event begins: score {piece.scores.max():.4g}, threshold "
                     f"{bundle.newest_calibration.threshold:.4g}")
+            alarm = alarm and first.is_out  # whether this is comparable is said before
             if alarm and not was["alarm"]:
                 say(f"{_clock()} ALARM: more events or more flagged sound within an hour than normal sound has shown")
             was.update(is_open=is_open, alarm=alarm)
@@ -144,6 +145,11 @@ class _FirstImpression:
     def __init__(self, bundle, name, over_s, say):
         self.bundle, self.name, self.say, self.over_s = bundle, name, say, over_s
         self._blocks, self._n_wanted, self._check = [], round(over_s * bundle.sample_rate), SituationCheck(bundle.situation)
+
+    @property
+    def is_out(self):
+        """Whether it has been said."""
+        return self._check is None
 
     def passing(self, blocks):
         """The same blocks; the first are kept."""

@@ -11,7 +11,7 @@ NAMED_DB = 1.0
 WORDS = {
     "mfcc_1": "overall level (MFCC 1)", "mfcc_2": "balance between low and high frequencies (MFCC 2, higher: more low)",
     "centroid_hz": "spectral centroid (mean frequency)", "rolloff_hz": "spectral roll-off (upper edge of the sound)",
-    "contrast_db": "spectral contrast (tones over noise)", "zero_crossing_rate": "zero-crossing rate (higher: more hiss)"}
+    "contrast_db": "spectral contrast (tones over noise)", "zero_crossing_rate": "zero-crossing rate (higher: higher frequencies)"}
 WORDS_WITHOUT_LEVEL = {**WORDS, "mfcc_1": "evenness over all frequencies (MFCC 1)"}
 
 

@@ -40,8 +40,8 @@ def write_score_page(path, scored, *, about, alarm):
     about : dict
         ``title``, ``detector``, ``bundle``, ``run``, ``made`` (ISO date), ``verdict`` (``{"kind", "text"}``), ``calibration`` (a
         sentence on the threshold), ``whole_calibration`` (the same for whole recordings, or None), ``false_alarm_rate``,
-        ``calibration_scores`` (shape (n,)), ``gap_s`` (flagged stretches that lie no farther apart are one event), ``shortest_s``
-        (shorter events do not count).
+        ``left_out`` (list of path and reason), ``calibration_scores`` (shape (n,)), ``gap_s`` (flagged stretches that lie no
+        farther apart are one event), ``shortest_s`` (shorter events do not count).
     alarm : dict
         ``alarm``, ``sentences`` (what was counted against which limit), ``by_recording`` (name -> bool).
 
@@ -73,8 +73,10 @@ def write_score_page(path, scored, *, about, alarm):
             "n_calibration": len(calibration), "recordings": counts}
     sections = [_section(each, axis, picture, sound)
                 for each, picture, sound in zip(shown, _spectrograms(shown), _sounds(shown, gain), strict=True)]
+    not_comparable = all(each.unlike for each in scored if alarm["by_recording"][each.recording.name])
     page = environment().get_template("score.html.j2").render(
-        about=about, alarm=alarm, outside=_outside(ordered), scored=ordered, sections=sections, data=data,
+        about=about, alarm=alarm, n_events=sum(len(each.events) for each in scored), not_comparable=not_comparable,
+        outside=_outside(ordered), scored=ordered, sections=sections, data=data,
         verdict=VERDICT_LABELS.get(about["verdict"]["kind"], about["verdict"]["kind"]), ticks=axis.ticks(),
         threshold=labels[kept], place=float(axis.place(axis.threshold)), rate=rates[kept], gain_db=20 * np.log10(gain),
         most_events=MOST_EVENTS, shown_db=SHOWN_DB, whole_min=WHOLE_S / 60, all_sound_min=ALL_SOUND_S / 60, figure=_figure,

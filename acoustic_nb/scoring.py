@@ -130,7 +130,7 @@ def score_recording(bundle, recording, *, gap_s=0.0, shortest_s=0.0, progress=No
     return ScoredRecording(
         recording=recording, start_s=start_s, scores=scores, level_db=level_db, window_s=bundle.window_s, threshold=threshold,
         smallest_p=float(p_values(bundle.calibration_scores, [scores.max()])[0]), events=tuple(events),
-        unlike=tuple(compared.sentences(recording)), whole=_whole(bundle, scores))
+        unlike=(*_known(bundle, recording), *compared.sentences(recording)), whole=_whole(bundle, scores))
 
 
 def too_few_windows(bundle, recording):
@@ -143,6 +143,14 @@ def too_few_windows(bundle, recording):
     needed_s = (window + (needed - 1) * hop) / bundle.sample_rate
     return (f"lasts {recording.duration_s:.1f} s, which is {n_windows} window{'s' * (n_windows != 1)}, but the {bundle.title} "
             f"scores sequences of {needed}, {needed_s:.1f} s; leave it out, record longer, or use another detector")
+
+
+def _known(bundle, recording):
+    """A sentence where the recording is not new at all."""
+    for known in bundle.about["recordings"]:
+        if known["content_sha256"] == recording.audit["content"]:
+            yield (f"It is one of the recordings of the run that made the detector ({known['name']}, used for "
+                   f"{', '.join(known['parts']) or 'nothing'}): what is found in it says nothing about new sound.")
 
 
 def _whole(bundle, scores):

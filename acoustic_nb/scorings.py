@@ -143,6 +143,7 @@ def score_files(bundle, paths, runs_dir, *, name=None, gap_s=0.0, shortest_s=0.0
     scored : list of ScoredRecording
     alarm : Alarm
     limits : Limits
+    left_out : list of (path, reason)
     """
     check_merging(gap_s, shortest_s)
     limits = limits_of(bundle, gap_s=gap_s, shortest_s=shortest_s, events_per_hour=alarm_events_per_hour, share=alarm_share)
@@ -162,7 +163,7 @@ def score_files(bundle, paths, runs_dir, *, name=None, gap_s=0.0, shortest_s=0.0
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return folder, scored, alarm, limits
+    return folder, scored, alarm, limits, left_out
 
 
 def write_scoring(folder, bundle, scored, alarm, limits, about):
@@ -189,8 +190,8 @@ def _write_files(folder, bundle, scored, alarm, limits, about):
         "events": [asdict(event) for each in scored for event in each.events], **surroundings()})
     write_score_page(
         folder / "index.html", scored,
-        about={**kept, "calibration_scores": sorted(bundle.calibration_scores.tolist()), "gap_s": about["gap_s"],
-               "shortest_s": about["shortest_s"]},
+        about={**kept, **{what: about[what] for what in ("left_out", "gap_s", "shortest_s")},
+               "calibration_scores": sorted(bundle.calibration_scores.tolist())},
         alarm={"alarm": alarm.alarm, "sentences": [*alarm.sentences, limits.sentence], "by_recording": alarm.by_recording})
 
 

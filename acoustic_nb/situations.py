@@ -140,7 +140,7 @@ class SituationCheck:
     def sentences(self, recording):
         """In what the recording is unlike those that the detector knows: a tuple of sentences, empty where it is like them.
 
-        Each has its rule. Rate: it cuts into the known band. Bandwidth: more than 15 % outside of the known ones. Level: the
+        Each has its rule. Rate: none of the known ones. Bandwidth: more than 15 % outside of the known ones. Level: the
         median more than 2 dB outside of the 1st to 99th percentile of the known ones, 20 dB where the features are blind to it.
         From 5 windows on, background: more than 90 % of them are further from all known ones than 99 % of normal ones. From 30
         on, drift: medians of the first and last third further apart than the known interquartile range, and a rank correlation
@@ -174,6 +174,10 @@ def _of_rate(known, recording):
     if rate < known.sample_rate and rate / 2 < known.bandwidth_hz[0]:
         return (f"It was recorded at {_khz(rate)}, the detector knows {_khz(known.sample_rate)}: there is nothing above "
                 f"{_khz(rate / 2)} to hear; record at {_khz(known.sample_rate)} or more.")
+    if rate not in (known.sample_rate, *known.native_sample_rates):
+        rates = " and ".join(map(_khz, known.native_sample_rates))
+        return (f"It was recorded at {_khz(rate)} and brought to {_khz(known.sample_rate)}, the detector knows recordings at "
+                f"{rates}: near {_khz(known.sample_rate / 2)} it sounds different, and some features hear that; record at {rates}.")
     return ""
 
 
@@ -204,10 +208,10 @@ def _of_background(known, distances):
     beyond = np.mean(distances > known.far)
     if beyond <= MOST_BEYOND:
         return ""
-    return (f"What is heard all the time is different: {100 * beyond:.0f} % of its windows are further from every known one than "
-            f"{100 * FAR_SHARE:.0f} % of normal ones are ({100 * MOST_BEYOND:.0f} % are allowed for, since a fault may be heard "
-            "often); whether the situation has changed or the machine cannot be told from this: listen to it, and train with it "
-            "where it is healthy.")
+    return (f"What is heard all the time is different: {100 * beyond:.0f} % of its windows are unlike every window that the "
+            f"detector knows (up to {100 * MOST_BEYOND:.0f} % are allowed for; of known normal sound it is "
+            f"{100 * (1 - FAR_SHARE):.0f} %). Either the situation has changed, or the machine, and this cannot tell which: listen to "
+            "it, and where it is healthy, train with it.")
 
 
 def _of_drift(what, series, usual, way_out, *, at_least=0.0, beyond=-np.inf):

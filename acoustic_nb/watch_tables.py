@@ -13,7 +13,7 @@ from pathlib import Path
 from acoustic_nb.scored import EVENT_COLUMNS
 
 EVENT_FILE_COLUMNS = (*EVENT_COLUMNS, "path", "heard_at")
-HEARD_COLUMNS = ("path", "bytes", "modified_ns", "heard_at", "duration_s", "windows", "flagged_share", "highest_score",
+HEARD_COLUMNS = ("path", "bytes", "modified_ns", "content", "heard_at", "duration_s", "windows", "flagged_share", "highest_score",
                  "smallest_p", "events", "events_per_hour", "alarm", "unlike", "whole_score", "whole_p_value", "whole_flagged",
                  "trouble")
 AS_IN_FILES = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}  # a file's name need not be UTF-8
@@ -54,16 +54,20 @@ class WatchTables:
             raise ValueError(f"{self.folder}: another watch is writing there; end it first, or choose another folder") from None
         try:
             self._check_same()
-            heard = set()
-            if self.of_files:
-                _cut(self.heard_path, HEARD_COLUMNS, lambda row: True)
-                heard = {(row["path"], row["heard_at"]) for row in self.heard()}
-            _cut(self.events_path, EVENT_FILE_COLUMNS,
-                 lambda row: not self.of_files or (row["path"], row["heard_at"]) in heard)
+            self._clean()
         except BaseException:
             self._lock.release()
             raise
         return self
+
+    def _clean(self):
+        """Leave whole rows only, of each file the latest, and of events those of these files."""
+        latest = {}
+        if self.of_files:
+            _cut(self.heard_path, HEARD_COLUMNS, lambda row: True)
+            latest = {row["path"]: row["heard_at"] for row in self.heard()}
+            _cut(self.heard_path, HEARD_COLUMNS, lambda row: latest[row["path"]] == row["heard_at"])
+        _cut(self.events_path, EVENT_FILE_COLUMNS, lambda row: not self.of_files or latest.get(row["path"]) == row["heard_at"])
 
     def __exit__(self, *_):
         self._lock.release()
@@ -74,7 +78,7 @@ class WatchTables:
         columns = next(rows)[1]
         yield from (dict(zip(columns, row, strict=True)) for _, row in rows)
 
-    def add(self, events, *, path, heard_at, heard=None):
+    def add(self, events, *, path, heard_at, heard=None, again=False):
         """Append the events of one file and then the file itself, both or none, also where a stop or a full disk comes between.
 
         Parameters
@@ -86,6 +90,8 @@ class WatchTables:
             Date and time.
         heard : dict, optional
             The other columns of recordings.csv; those that are missing stay empty.
+        again : bool
+            The file was there before, as something else: what was found then is taken out.
         """
         more = {"path": path, "heard_at": heard_at}
         rows = [[_cell(event, name) for name in EVENT_COLUMNS] + [path, heard_at] for event in events]
@@ -101,6 +107,8 @@ class WatchTables:
             for table, size in sizes:
                 os.truncate(table, size)
             raise
+        if again:
+            self._clean()
 
     def _check_same(self):
         path = self.folder / "watch.json"
@@ -109,7 +117,11 @@ class WatchTables:
                 raise ValueError(f"{self.folder}: holds tables, but no watch.json, so they are of something else; choose another "
                                  "folder")
             return _replace(path, json.dumps(self.about, indent=2, ensure_ascii=False) + "\n")
-        before = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: is no JSON ({error}), so nobody knows what the tables are of; choose another "
+                             "folder") from None
         other = [name for name in self.about if before.get(name) != self.about[name]]
         if other:
             name = other[0]

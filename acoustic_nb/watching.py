@@ -1,7 +1,8 @@
 """Watching a folder: recordings are scored once each as they appear, and what was found is added to one table.
 
-A file is known by its path, size and time of change. It is scored when both have stayed for a while, and when it can be read to its
-end; a file that cannot is told and left until it changes.
+A file is known by its path, size and time of change, and by its sound: it is scored when size and time have stayed for a while,
+when it holds what its header promises, and when nothing with the same sound was scored before. A file that cannot be scored is told
+and left until it changes; one that has changed takes the place of what it was.
 """
 
 import os
@@ -11,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from acoustic_nb.audio import channel_count, load_recording, resampled
+from acoustic_nb.audio import AudioError, channel_count, cut_short, load_recording, resampled
 from acoustic_nb.layouts import AUDIO, UNREADABLE
 from acoustic_nb.recent_alarm import RecentAlarm
 from acoustic_nb.runners import stoppable
@@ -20,9 +21,11 @@ from acoustic_nb.scorings import check_merging
 from acoustic_nb.watch_tables import WatchTables
 
 UNFINISHED = (".part", ".tmp", "~")
+CUT_S = 60.0  # so long a file that holds less than its header promises is waited for
 
 
-def watch_folder(folder, bundle, to, *, gap_s=0.0, shortest_s=0.0, limits, settle_s=2.0, poll_s=1.0, once=False, say=print):
+def watch_folder(folder, bundle, to, *, gap_s=0.0, shortest_s=0.0, limits, settle_s=2.0, poll_s=1.0, once=False, say=print,
+                 on_trouble=None):
     """Score the recordings in a folder, those that are there and those that come, until Ctrl-C or SIGTERM.
 
     Parameters
@@ -44,6 +47,8 @@ def watch_folder(folder, bundle, to, *, gap_s=0.0, shortest_s=0.0, limits, settl
         Score what is complete now, then return.
     say : callable
         Takes a line for each file.
+    on_trouble : callable, optional
+        Takes the reason why a file was not scored; beside it is told on stderr.
 
     Returns
     -------
@@ -60,16 +65,19 @@ def watch_folder(folder, bundle, to, *, gap_s=0.0, shortest_s=0.0, limits, settl
         raise ValueError(f"{folder}: {'is a file' if folder.exists() else 'no such folder'}, but a folder is watched; check the "
                          f"path (the current folder is {os.getcwd()})")
     check_merging(gap_s, shortest_s)
-    about = {"bundle": bundle.id, "detector": bundle.title, "false_alarm_rate": bundle.false_alarm_rate, "gap_s": gap_s,
-             "shortest_s": shortest_s, "alarm_events_per_hour": limits.events_per_hour, "alarm_share": limits.share}
+    about = {"detector": bundle.title, "run": bundle.about["run"]["name"], "bundle": bundle.id,
+             "false_alarm_rate": bundle.false_alarm_rate, "gap_s": gap_s, "shortest_s": shortest_s,
+             "alarm_events_per_hour": limits.events_per_hour, "alarm_share": limits.share}
     settling, recent, alarm, told = Settling(settle_s), RecentAlarm(limits), False, set()
     with suppress(KeyboardInterrupt), stoppable(lambda: f"stopped; go on with the same command, {to} knows what was heard"), \
             WatchTables(to, about) as tables:
-        known = {}
+        known, sounds = {}, {}
         for row in tables.heard():
             known[row["path"]] = (int(row["bytes"]), int(row["modified_ns"]))
             if not row["trouble"]:
+                sounds[row["content"]] = row["path"]
                 _is_alarm(recent, row)
+        say(f"watching {folder} with the {bundle.title} of {bundle.about['run']['name']}, tables in {to}; {limits.sentence}")
         looks = 0
         while not (once and looks == 2):
             if looks:
@@ -80,16 +88,22 @@ def watch_folder(folder, bundle, to, *, gap_s=0.0, shortest_s=0.0, limits, settl
             looks, told = looks + 1, problems
             for path in settling.complete({path: state for path, state in found.items() if known.get(path) != state},
                                           time.monotonic()):
-                heard, events = _hear(path, found[path], bundle, name=Path(path).relative_to(folder).as_posix(), gap_s=gap_s,
-                                      shortest_s=shortest_s)
+                if not once and time.monotonic() - settling.since_s(path) < CUT_S and os.path.getsize(path) and cut_short(path):
+                    continue  # may still be coming
+                heard, events = _hear(path, found[path], bundle, sounds, name=Path(path).relative_to(folder).as_posix(),
+                                      gap_s=gap_s, shortest_s=shortest_s)
                 if _state(path) != found[path]:
                     continue  # it has changed meanwhile, and will settle again
                 at, trouble = datetime.now().astimezone(), heard.get("trouble")
                 heard["alarm"] = not trouble and _is_alarm(recent, heard)
-                tables.add(events, path=path, heard_at=at.isoformat(timespec="milliseconds"), heard=heard)
+                tables.add(events, path=path, heard_at=at.isoformat(timespec="milliseconds"), heard=heard, again=path in known)
+                if not trouble:
+                    sounds[heard["content"]] = path
                 known[path], alarm = found[path], alarm or heard["alarm"]
                 if trouble:
                     print(f"{at:%H:%M:%S} not scored: {trouble}", file=sys.stderr)
+                    if on_trouble:
+                        on_trouble(trouble)
                 else:
                     say(f"{at:%H:%M:%S} {_line(Path(path).relative_to(folder).as_posix(), heard, events)}")
     return alarm
@@ -107,6 +121,10 @@ class Settling:
     def __init__(self, settle_s):
         self.settle_s = settle_s
         self._since = {}
+
+    def since_s(self, path):
+        """Since when a path that is waited for has been as it is, by the same clock."""
+        return self._since[path][1]
 
     def complete(self, found, now_s):
         """The paths that have been in the same state for long enough, those that changed first before the others.
@@ -151,15 +169,23 @@ def _state(path):
     return state.st_size, state.st_mtime_ns
 
 
-def _hear(path, state, bundle, *, name, gap_s, shortest_s):
-    """What recordings.csv says of a file, and its events. A file that cannot be scored is a trouble, told there."""
+def _hear(path, state, bundle, sounds, *, name, gap_s, shortest_s):
+    """What recordings.csv says of a file, and its events. A file that cannot be scored is a trouble, told there.
+
+    ``sounds``: content of what was scored before, and its path.
+    """
     heard = {"bytes": state[0], "modified_ns": state[1]}
     try:
+        if cut := cut_short(path) if state[0] else "":
+            raise AudioError(f"{path}: {cut}")
         channel = bundle.about["channel"]
         channels = range(1, channel_count(path) + 1) if channel == "all" else [channel]
         scored = []
         for each in channels:
             recording = load_recording(path, channel=each, name=f"{name} [channel {each}]" if len(channels) > 1 else name)
+            heard.setdefault("content", recording.audit["content"])
+            if sounds.get(heard["content"], path) != path:
+                raise AudioError(f"{path}: holds the same sound as {sounds[heard['content']]}, which was scored")
             scored.append(score_recording(bundle, resampled(recording, bundle.sample_rate), gap_s=gap_s, shortest_s=shortest_s))
     except (ValueError, OSError) as error:
         return heard | {"trouble": " ".join(str(error).split())}, []

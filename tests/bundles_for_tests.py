@@ -58,7 +58,7 @@ def made_from(name, recordings, split, *, run, detector=None):
     return make_bundle(name, name.upper(), detector, split, recordings, scores=scores, calibration_scores=calibration_scores,
                        calibration_items=make_judge(split, recordings)(split.calibration, calibration_scores), clip_score="mean",
                        false_alarm_rate=RATE, run=run,
-                       metrics={**METRICS, "calibration": asdict(calibrate(calibration_scores, RATE))})
+                       metrics={**METRICS, **dict.fromkeys(("alarm", "calibration"), asdict(calibrate(calibration_scores, RATE)))})
 
 
 @functools.cache

@@ -50,7 +50,8 @@ def write(folder, recordings, *, alarm=(), limit_share=None, **about):
     """The page as a tree; ``alarm``: names of those that alarm."""
     about = {"title": "Gaussian mixture", "detector": "gmm", "bundle": "3fa9c21b", "run": "pumpe", "made": "2026-11-23",
              "verdict": {"kind": "separates", "text": "They differ."}, "calibration": "threshold 2: aimed at", "gap_s": 0.0,
-             "false_alarm_rate": 0.05, "whole_calibration": None, "calibration_scores": CALIBRATION, "shortest_s": 0.0} | about
+             "false_alarm_rate": 0.05, "whole_calibration": None, "left_out": [],
+             "calibration_scores": CALIBRATION, "shortest_s": 0.0} | about
     alarm = {"alarm": bool(alarm), "sentences": ["Counted against the limit."], "limit_per_hour": 12.0, "limit_share": limit_share,
              "by_recording": {each.recording.name: each.recording.name in alarm for each in recordings}}
     path = write_score_page(folder / "index.html", recordings, about=about, alarm=alarm)
@@ -159,8 +160,21 @@ def test_recordings_outside_in_the_same_way_are_named_together(tmp_path):
 def test_no_alarm_is_said_too(tmp_path):
     tree = write(tmp_path, [scored(np.ones(8))], limit_share=0.25)
     assert words(tree.find(id="decision")) == "No alarm"
-    assert "Limits: 12.0 events per hour, 25.0 % of the windows." in words(tree.find(class_="decision"))
+    assert "to listen to" not in words(tree.find(class_="decision"))
     assert tree.find(class_="events") is None and "0 events, 0.0 per hour" in words(tree.find(class_="readout"))
+
+
+def test_an_alarm_outside_of_what_is_known_says_so(tmp_path):
+    outside = scored(name="outside", unlike=("Its rate is 8 kHz.",), events=[(1.0, 3.0, {})])
+    tree = write(tmp_path, [outside, scored(np.ones(8), name="fine")], alarm=["outside"])
+    assert words(tree.find(id="decision")) == "▲ Alarm , as far as this is comparable"
+    assert "1 event to listen to" in words(tree.find(class_="decision"))
+    inside = write(tmp_path, [pump()], alarm=[pump().recording.name])
+    assert words(inside.find(id="decision")) == "▲ Alarm"
+
+
+def test_what_was_left_out_is_said(tmp_path):
+    assert "1 file was left out: a.wav (is empty)" in words(write(tmp_path, [pump()], left_out=[("a.wav", "is empty")]).main)
 
 
 def test_the_table_has_a_row_for_each_the_alarming_first(tmp_path):

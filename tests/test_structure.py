@@ -47,8 +47,8 @@ ALLOWED = {
     "octaves": set(), "reasons": set(), "moments": {"stretches"}, "situations": set(), "scored": {"audio"},
     "event_plots": {"plots"},
     "archives": set(), "bundle_files": {"archives"}, "model_files": {"archives"}, "model_card": {"archives", "bundle_files"},
-    "bundles": {"archives", "bundle_files", "detectors", "features", "framing", "machine", "model_files", "octaves", "situations",
-                "thresholds"},
+    "bundles": {"archives", "bundle_files", "clips", "detectors", "features", "framing", "machine", "model_files", "octaves",
+                "situations", "thresholds"},
     "keeping": {"archives", "bookkeeping", "bundles", "detectors", "machine", "model_card", "model_files", "octaves", "situations",
                 "thresholds"},
     "event_finder": {"events", "moments", "octaves", "reasons", "scored", "thresholds"},
@@ -79,8 +79,8 @@ ALLOWED = {
                 "parameters", "plan", "progress", "reuse", "runners", "runs"},
     "execute": {"bookkeeping", "catalogue", "inputs", "loading", "machine", "plan", "progress", "runners", "runs", "workers"},
     "machines": {"execute", "loading", "pages", "runs", "sections"},
-    "cli": {"alarms", "batches", "bundles", "cache", "catalogue", "datasets", "execute", "inputs", "machine", "machines",
-            "microphone", "parameters", "runners", "runs", "scored", "scorings", "units", "watching"},
+    "cli": {"alarms", "batches", "bundles", "cache", "catalogue", "datasets", "execute", "inputs", "layouts",
+            "machine", "machines", "microphone", "model_card", "parameters", "runners", "runs", "scored", "scorings", "units", "watching"},
 }
 ONLY_IN = {
     "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
