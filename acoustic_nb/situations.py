@@ -210,8 +210,8 @@ def _of_background(known, distances):
         return ""
     return (f"What is heard all the time is different: {100 * beyond:.0f} % of its windows are unlike every window that the "
             f"detector knows (up to {100 * MOST_BEYOND:.0f} % are allowed for; of known normal sound it is "
-            f"{100 * (1 - FAR_SHARE):.0f} %). Either the situation has changed, or the machine, and this cannot tell which: listen to "
-            "it, and where it is healthy, train with it.")
+            f"{100 * (1 - FAR_SHARE):.0f} %). Either the situation has changed, or the machine, and this cannot tell which: listen "
+            "to it, and where it is healthy, train with it.")
 
 
 def _of_drift(what, series, usual, way_out, *, at_least=0.0, beyond=-np.inf):

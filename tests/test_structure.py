@@ -80,7 +80,8 @@ ALLOWED = {
     "execute": {"bookkeeping", "catalogue", "inputs", "loading", "machine", "plan", "progress", "runners", "runs", "workers"},
     "machines": {"execute", "loading", "pages", "runs", "sections"},
     "cli": {"alarms", "batches", "bundles", "cache", "catalogue", "datasets", "execute", "inputs", "layouts",
-            "machine", "machines", "microphone", "model_card", "parameters", "runners", "runs", "scored", "scorings", "units", "watching"},
+            "machine", "machines", "microphone", "model_card", "parameters", "runners", "runs", "scored", "scorings", "units",
+            "watching"},
 }
 ONLY_IN = {
     "keras": {"detectors.conv_autoencoder", "detectors.lstm_autoencoder", "detectors.gan", "detectors._training"},
