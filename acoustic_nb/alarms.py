@@ -193,7 +193,7 @@ def decide(scored, limits):
     """
     alone = [each for each in scored if limits.events_per_hour * each.recording.duration_s >= 3600]
     short = [each for each in scored if limits.events_per_hour * each.recording.duration_s < 3600]
-    groups = [[each] for each in alone] + ([short] if short else [])
+    groups = ([short] if short else []) + [[each] for each in alone]
     found = [_counted(group, limits) for group in groups]
     p_values = holm(np.array([p for counts in found for p in counts["chances"]]))
     by_recording, sentences = {}, []

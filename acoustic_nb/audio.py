@@ -21,7 +21,7 @@ LOUDEST = 1e6
 LONGEST_S = 1e9
 BLOCK_FRAMES = 1 << 20
 RESAMPLING_REACH_S = 0.1
-MOST_PROMISED_BYTES = 0x7FFFFFFF
+MOST_PROMISED_BYTES = 0x7F000000  # SoX's AIFF; arecord and SoX's WAV promise a little less than 0x7FFFFFFF
 
 
 class AudioError(ValueError):

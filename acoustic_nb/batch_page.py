@@ -9,9 +9,10 @@ import pandas as pd
 from acoustic_nb.detectors import DETECTORS
 from acoustic_nb.index_page import VERDICT_LABELS
 from acoustic_nb.intervals import MIN_EFFECTIVE_SIZE
-from acoustic_nb.pages import FAILED, MISSING, STATUS_WORDS, absent, environment, name_and_date, number, write_page
+from acoustic_nb.pages import FAILED, MISSING, STATUS_WORDS, absent, environment, name_and_date, number
 from acoustic_nb.parameters import AFTERWARDS
 from acoustic_nb.ranks import LEAST_BLOCKS, rank_over_machines
+from acoustic_nb.whole import write_whole
 
 KEPT = ("title", "supervised", "roc_auc", "roc_auc_low", "roc_auc_high", "n_eff", "level_auc", "recall", "false_alarm_rate")
 # from white to purple in ten steps of one length in OKLab, for ROC AUC 0.5 to 1
@@ -76,7 +77,7 @@ def write_batch_overview(folder, manifest, rows, *, as_of=None):
     """
     as_of = as_of or datetime.now().astimezone()
     table = _summary_table(rows)
-    write_page(folder / "summary.csv", table.to_csv(index=False))
+    write_whole(folder / "summary.csv", table.to_csv(index=False))
     titles = _titles(rows)
     groups = _groups(rows, titles)
     page = environment().get_template("batch.html.j2").render(
@@ -89,7 +90,7 @@ def write_batch_overview(folder, manifest, rows, *, as_of=None):
         settings=_settings(rows), rows=[_line(row) for row in rows], verdicts=VERDICT_LABELS, groups=groups,
         machines=_heat(rows, groups), legend=[(0.5 + 0.05 * step, colours(0.5 + 0.05 * step)) for step in range(len(SCALE))],
         ranking=_ranking(rows, titles), least_blocks=LEAST_BLOCKS, n_few=MIN_EFFECTIVE_SIZE)
-    return write_page(folder / "index.html", page)
+    return write_whole(folder / "index.html", page)
 
 
 def colours(roc_auc):

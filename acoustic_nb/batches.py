@@ -21,13 +21,13 @@ from acoustic_nb.batch_table import read_rows
 from acoustic_nb.batch_work import BatchRun, Work
 from acoustic_nb.bookkeeping import begin_again, begin_run, check_unchanged, finish_run, inputs_of, note_jobs, now, surroundings
 from acoustic_nb.machine import worker_count
-from acoustic_nb.pages import write_page
 from acoustic_nb.parameters import AFTERWARDS, GIVEN_BY_THE_RUN
 from acoustic_nb.plan import Notebooks, unfinished
 from acoustic_nb.progress import BatchProgress, duration, progress_bar
 from acoustic_nb.reuse import DONE, finished_jobs, made_by, takeable
 from acoustic_nb.runners import owned, runner_of, stoppable
 from acoustic_nb.runs import Run, make_dated_folder
+from acoustic_nb.whole import write_whole
 
 MANIFEST = "batch.json"
 JOB_S = 9.0          # of a notebook that has never run here
@@ -327,4 +327,4 @@ def _job_seconds(runs_dir):
 
 
 def _write_manifest(folder, manifest):
-    write_page(folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n")
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n")

@@ -29,7 +29,9 @@ def main(argv=None):
     arguments = _parser().parse_args(argv)
     arguments.command_line = shlex.join(["acoustic-nb", *argv])
     try:
-        return arguments.function(arguments)
+        status = arguments.function(arguments)
+        sys.stdout.flush()  # what nobody reads is noticed here, not when Python ends
+        return status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has seen enough

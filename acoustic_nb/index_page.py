@@ -7,7 +7,8 @@ from urllib.parse import quote
 from PIL import Image
 
 from acoustic_nb.audio import LABEL_NAMES
-from acoustic_nb.pages import FAILED, STATUS_WORDS, absent, data_url, environment, name_and_date, webp, write_page
+from acoustic_nb.pages import FAILED, STATUS_WORDS, absent, data_url, environment, name_and_date, webp
+from acoustic_nb.whole import write_whole
 
 THUMBNAIL_PX, PICTURE_PX = 640, 1200
 MOST_INPUTS = 30
@@ -60,7 +61,7 @@ def write_index(run):
         n_minutes={role: sum(about["duration_s"] for about in manifest["inputs"] if about["label"] == role) / 60
                    for role in LABEL_NAMES}, left_out=manifest.get("left_out") or [],
         parameters=manifest.get("parameters") or {})
-    return write_page(run.folder / "index.html", page)
+    return write_whole(run.folder / "index.html", page)
 
 
 def _jobs(run, manifest):

@@ -7,12 +7,12 @@ two are written, so that ``read_events`` gives back the same times to the last b
 
 import csv
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 
 from acoustic_nb.stretches import Event
+from acoustic_nb.whole import write_whole
 
 BEGIN, END, DELTA = "Begin Time (s)", "End Time (s)", "Delta Time (s)"
 LOW, HIGH = "Low Freq (Hz)", "High Freq (Hz)"
@@ -113,7 +113,7 @@ def write_audacity(events, path):
     ValueError
         If a time is negative or not finite, or an end lies before its start.
     """
-    return _write(path, ("\t".join(texts) for texts in _texts(events)))
+    return _write_table(path, _texts(events))
 
 
 def write_raven(events, path, *, bands=None):
@@ -144,7 +144,7 @@ def write_raven(events, path, *, bands=None):
     header = ("Selection", "View", "Channel", BEGIN, END, *((LOW, HIGH) if bands is not None else ()), "Annotation")
     rows = ((str(number), "Spectrogram 1", "1", start, end, *band, label)
             for number, ((start, end, label), band) in enumerate(zip(_texts(events), frequencies, strict=True), 1))
-    return _write(path, ("\t".join(row) for row in (header, *rows)))
+    return _write_table(path, (header, *rows))
 
 
 def _texts(events):
@@ -159,16 +159,8 @@ def _decimal(value):
     return np.format_float_positional(float(value), min_digits=6)
 
 
-def _write(path, lines):
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = "".join(f"{line}\n" for line in lines)
-    try:
-        unfinished.write_bytes(text.encode("utf-8", "replace"))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+def _write_table(path, rows):
+    return write_whole(path, "".join("\t".join(row) + "\n" for row in rows))
 
 
 def _read_lines(path):

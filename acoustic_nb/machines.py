@@ -8,9 +8,10 @@ import pandas as pd
 
 from acoustic_nb.execute import start_run
 from acoustic_nb.loading import load_inputs
-from acoustic_nb.pages import environment, name_and_date, write_page
+from acoustic_nb.pages import environment, name_and_date
 from acoustic_nb.runs import Run, make_dated_folder
 from acoustic_nb.sections import overview_means
+from acoustic_nb.whole import write_whole
 
 
 def start_runs(runs_dir, machines, *, name=None, inputs, command="", load=load_inputs, **settings):
@@ -77,7 +78,7 @@ def write_overview(folder, refused=None):
     """
     kept = folder / "overview.json"
     refused = json.loads(kept.read_text(encoding="utf-8"))["refused"] if refused is None and kept.exists() else refused or {}
-    write_page(kept, json.dumps({"refused": refused}, indent=2, ensure_ascii=False))
+    write_whole(kept, json.dumps({"refused": refused}, indent=2, ensure_ascii=False))
     runs = {}
     for path in sorted(folder.glob("*/run.json")):
         run = Run(path.parent)
@@ -102,4 +103,4 @@ def write_overview(folder, refused=None):
     page = environment().get_template("overview.html.j2").render(
         run_name=name, date=date, machines=machines, titles=list(tables), together=together,
         refused=refused)
-    return write_page(folder / "index.html", page)
+    return write_whole(folder / "index.html", page)

@@ -5,7 +5,6 @@ A page holds its style, pictures and sound; it is written whole or not at all. L
 
 import base64
 import io
-import os
 import re
 from functools import cache
 from numbers import Real
@@ -28,19 +27,6 @@ def environment():
     environment.filters |= {"number": number, "or_dash": lambda value: MISSING if absent(value) else value}
     environment.tests["absent"] = absent
     return environment
-
-
-def write_page(path, text):
-    """The text as a file that is either the old or the new one, never half of it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(text.encode("utf-8", "replace"))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
 
 
 def name_and_date(folder_name):

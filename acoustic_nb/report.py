@@ -18,7 +18,8 @@ from nbconvert.filters import Highlight2HTML, ansi2html, strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from PIL import Image
 
-from acoustic_nb.pages import FAILED, MISSING, STATUS_WORDS, data_url, environment, name_and_date, webp, write_page
+from acoustic_nb.pages import FAILED, MISSING, STATUS_WORDS, data_url, environment, name_and_date, webp
+from acoustic_nb.whole import write_whole
 
 BIG_PICTURE_BYTES = 150_000
 PAPERMILL_MARK = "papermill-error-cell-tag"
@@ -51,7 +52,7 @@ def render_notebook(notebook_path, html_path, *, status=None):
     page = environment().get_template("notebook.html.j2").render(
         title=prose.title or Markup(escape(notebook_path.stem)), cells=cells, headings=prose.headings,
         parameters=_parameters(notebook), failure=_failure(notebook, status), run_name=name, date=date)
-    return write_page(html_path, page)
+    return write_whole(html_path, page)
 
 
 class _Prose(IPythonRenderer):

@@ -99,7 +99,6 @@ def save_marks(scored, marks, folder):
     real, paths = events.loc[sorted(number for number, word in marks.items() if word == "real")], []
     for name, place in label_places(folder, dict.fromkeys(real["recording"])).items():
         own = real[real["recording"] == name].sort_values("start_s")
-        place.parent.mkdir(parents=True, exist_ok=True)
         paths.append(write_audacity([Event(row["start_s"], row["end_s"], row["reasons"]) for _, row in own.iterrows()],
                                     place.with_name(f"{place.name}{LABELS}")))
     return paths

@@ -14,10 +14,11 @@ from PIL import Image
 from acoustic_nb.events import merge_windows
 from acoustic_nb.index_page import VERDICT_LABELS
 from acoustic_nb.overviews import overviews
-from acoustic_nb.pages import data_url, environment, webp, write_page
+from acoustic_nb.pages import data_url, environment, webp
 from acoustic_nb.players import embedded_sound, player_gain
 from acoustic_nb.plots import LONG_TIMES
 from acoustic_nb.progress import progress_bar
+from acoustic_nb.whole import write_whole
 
 MOST_SECTIONS, MOST_EVENTS, MOST_NAMES = 30, 100, 5
 MAX_COLUMNS = 1500
@@ -81,7 +82,7 @@ def write_score_page(path, scored, *, about, alarm):
         threshold=labels[kept], place=float(axis.place(axis.threshold)), rate=rates[kept], gain_db=20 * np.log10(gain),
         most_events=MOST_EVENTS, shown_db=SHOWN_DB, whole_min=WHOLE_S / 60, all_sound_min=ALL_SOUND_S / 60, figure=_figure,
         clock=_clock, share=_share, rounded=_rounded)
-    return write_page(path, page)
+    return write_whole(path, page)
 
 
 def counts_at(scored, thresholds, *, gap_s, shortest_s):

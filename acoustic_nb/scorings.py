@@ -216,7 +216,6 @@ def write_labels(folder, scored):
     paths = []
     for name, place in label_places(folder, [each.recording.name for each in scored if each.events]).items():
         each = next(each for each in scored if each.recording.name == name)
-        place.parent.mkdir(parents=True, exist_ok=True)
         events = [Event(event.start_s, event.end_s, f"{event.reasons[0]} (score {event.peak_score:.3g}, p {event.p_value:.2g})")
                   for event in each.events]
         paths.append(write_audacity(events, place.with_name(f"{place.name}.txt")))

@@ -88,8 +88,9 @@ def watch_folder(folder, bundle, to, *, gap_s=0.0, shortest_s=0.0, limits, settl
             looks, told = looks + 1, problems
             for path in settling.complete({path: state for path, state in found.items() if known.get(path) != state},
                                           time.monotonic()):
-                if not once and time.monotonic() - settling.since_s(path) < CUT_S and os.path.getsize(path) and cut_short(path):
-                    continue  # may still be coming
+                with suppress(OSError):  # what cannot be opened is told below, what has gone is not
+                    if not once and time.monotonic() - settling.since_s(path) < CUT_S and os.path.getsize(path) and cut_short(path):
+                        continue  # may still be coming
                 heard, events = _hear(path, found[path], bundle, sounds, name=Path(path).relative_to(folder).as_posix(),
                                       gap_s=gap_s, shortest_s=shortest_s)
                 if _state(path) != found[path]:

@@ -108,9 +108,9 @@ def test_long_recordings_are_judged_each_by_itself():
     alarm = decide([heard("quiet", 1800, 5), heard("loud", 1800, 6), heard("none", 1800, 0)], limits(10))
     assert alarm.alarm and alarm.by_recording == {"quiet": False, "loud": True, "none": False}  # 10 per hour, 12 per hour, none
     assert alarm.sentences == (
-        "no alarm: quiet: 10.0 events per hour (5 in 30 min; limit 10.0), 5.0% of windows flagged (not looked at)",
-        "ALARM: loud: 12.0 events per hour (6 in 30 min; limit 10.0), 6.0% of windows flagged (not looked at)",
-        "no alarm: none: 0.0 events per hour (0 in 30 min; limit 10.0), 0.0% of windows flagged (not looked at)")
+        "ALARM: loud: 6 events in 30 min, 12.0 per hour (limit 10.0, in this time 5.0), 6.0% of windows flagged (not looked at)",
+        "no alarm: quiet: 5 events in 30 min, 10.0 per hour (limit 10.0, in this time 5.0), 5.0% of windows flagged (not looked at)",
+        "no alarm: none: 0 events in 30 min, 0.0 per hour (limit 10.0, in this time 5.0), 0.0% of windows flagged (not looked at)")
 
 
 def test_short_recordings_are_judged_together():
@@ -118,8 +118,8 @@ def test_short_recordings_are_judged_together():
     few = [heard(f"clip {k}", 60, int(k == 3)) for k in range(6)]
     alarm = decide(few, limits(10))
     assert not alarm.alarm and not any(alarm.by_recording.values())
-    assert alarm.sentences == ("no alarm: 6 recordings together: 10.0 events per hour (1 in 6 min; limit 10.0), 0.2% of "
-                               "windows flagged (not looked at)",)
+    assert alarm.sentences == ("no alarm: 6 recordings together: 1 event in 6 min, 10.0 per hour (limit 10.0, in this time 1.0), "
+                               "0.2% of windows flagged (not looked at)",)
     more = [heard(f"clip {k}", 60, int(k in (1, 3))) for k in range(6)]
     alarm = decide(more, limits(10))
     assert alarm.alarm and [name for name, part in alarm.by_recording.items() if part] == ["clip 1", "clip 3"]
@@ -130,7 +130,8 @@ def test_an_event_that_just_reaches_the_limit_is_none():
     assert decide([heard("a", 359, 1)], limits(10)).alarm
     both = decide([heard("a", 360, 1), heard("b", 359, 1)], limits(10))  # the first is long enough to stand alone
     assert both.by_recording == {"a": False, "b": True} and len(both.sentences) == 2
-    assert decide([heard("a", 359, 1)], limits(10)).sentences[0].startswith("ALARM: a: 10.0 events per hour (1 in 6 min")
+    assert decide([heard("a", 359, 1)], limits(10)).sentences[0].startswith(
+        "ALARM: a: 1 event in 6 min, 10.0 per hour (limit 10.0, in this time 1.0), ")
 
 
 def test_long_and_short_do_not_dilute_each_other():
@@ -145,10 +146,46 @@ def test_one_long_event_that_covers_everything_is_an_alarm_by_its_share():
     assert not decide([one], limits(10)).alarm
     alarm = decide([one], limits(10, 0.2))
     assert alarm.alarm and alarm.by_recording == {"hum": True}
-    assert alarm.sentences[0].endswith("100.0% of windows flagged (limit 20.0%)")
-    assert alarm.sentences[0].startswith("ALARM: hum: 1.0 events per hour")
+    assert alarm.sentences == ("ALARM: hum: 100.0% of windows flagged (limit 20.0%), 1 event in 60 min, 1.0 per hour "
+                               "(limit 10.0, in this time 10.0)",)  # what is exceeded comes first
     assert not decide([heard("a", 3600, 1, flagged=20)], limits(10, 0.2)).alarm  # at the limit is not above it
     assert decide([heard("a", 3600, 1, flagged=21)], limits(10, 0.2)).alarm
+
+
+@pytest.mark.parametrize(("n_events", "flagged", "starts"), [
+    (12, 0, "ALARM: a: 12 events in 60 min, "), (12, 30, "ALARM: a: 12 events in 60 min, "),
+    (2, 30, "ALARM: a: 30.0% of windows flagged (limit 20.0%), 2 events "), (2, 3, "no alarm: a: 2 events in 60 min, ")])
+def test_the_exceeded_limit_comes_first(n_events, flagged, starts):
+    sentence, = decide([heard("a", 3600, n_events, flagged=flagged)], limits(10, 0.2)).sentences
+    assert sentence.startswith(starts)
+    assert {"per hour (limit 10.0, in this time 10.0)", "of windows flagged (limit 20.0%)"} == {
+        part for part in ("per hour (limit 10.0, in this time 10.0)", "of windows flagged (limit 20.0%)") if part in sentence}
+
+
+def test_what_the_limit_means_in_this_time_is_its_share_of_an_hour():
+    for duration_s, allowed in ((900, "2.5"), (3600, "10.0"), (86_400, "240.0")):
+        assert f"(limit 10.0, in this time {allowed})" in decide([heard("a", duration_s, 1)], limits(10)).sentences[0]
+
+
+def test_alarms_come_first_and_of_what_is_quiet_five_are_told():
+    """Ten long recordings, the third and the eighth alarm."""
+    several = [heard(f"r{k}", 1800, 6 if k in (3, 8) else 1) for k in range(1, 11)]
+    alarm = decide(several, limits(10))
+    assert [sentence.split(":")[1].strip() for sentence in alarm.sentences[:7]] == ["r3", "r8", "r1", "r2", "r4", "r5", "r6"]
+    assert alarm.sentences[7:] == ("no alarm: 3 more, each judged by itself",)
+    assert len(alarm.by_recording) == 10 and [name for name, part in alarm.by_recording.items() if part] == ["r3", "r8"]
+    six = decide([heard(f"r{k}", 1800, 1) for k in range(6)], limits(10)).sentences
+    assert len(six) == 6 and six[-1] == "no alarm: 1 more, each judged by itself"
+    five = decide([heard(f"r{k}", 1800, 1) for k in range(5)], limits(10)).sentences
+    assert len(five) == 5 and not any("more" in sentence for sentence in five)
+    assert len(decide([heard(f"r{k}", 1800, 6) for k in range(9)], limits(10)).sentences) == 9  # no alarm is left out
+
+
+def test_what_is_judged_together_is_not_among_those_that_are_not_told():
+    clips, hours = [heard(f"clip {k}", 60, 0) for k in range(8)], [heard(f"hour {k}", 3600, 1) for k in range(6)]
+    sentences = decide(hours + clips, limits(10)).sentences
+    assert sentences[0].startswith("no alarm: 8 recordings together: ")
+    assert sentences[-1] == "no alarm: 2 more, each judged by itself" and len(sentences) == 6
 
 
 def test_limit_of_zero_and_a_huge_one():
@@ -160,7 +197,7 @@ def test_limit_of_zero_and_a_huge_one():
 
 
 def test_lengths_are_said_in_units_that_fit():
-    for duration_s, said in ((90, "in 90 s;"), (1200, "in 20 min;"), (36_000, "in 10.0 h;")):
+    for duration_s, said in ((90, "0 events in 90 s, "), (1200, "in 20 min, "), (36_000, "in 10.0 h, ")):
         assert said in decide([heard("a", duration_s, 0)], limits(1e6)).sentences[0]
 
 

@@ -211,7 +211,7 @@ def test_a_missing_array_is_named(bundle, name):
 
 
 @pytest.mark.parametrize("key", [key for key in json.loads(files_of("gmm")["bundle.json"])
-                                 if key not in ("platform", "supervised", "recordings")])
+                                 if key not in ("platform", "supervised")])
 def test_a_missing_key_is_found_when_it_is_opened_not_after_an_hour_of_scoring(bundle, key):
     changed(bundle, about=remove(key))
     assert key in refusal(bundle) or key == "detector"
@@ -221,7 +221,8 @@ NONSENSE = (None, [], {}, "x", -1, 1e300, float("inf"), float("nan"), [1], True)
 
 
 @pytest.mark.parametrize("key", ["format", "detector", "settings", "features", "sample_rate", "channels_at_once", "versions",
-                                 "state", "held_out_recordings", "false_alarm_rate", "threshold", "situation", "bands", "run"])
+                                 "state", "held_out_recordings", "false_alarm_rate", "threshold", "situation", "bands", "run", "title",
+                                 "made", "channel", "judged_by", "clip_score", "recordings"])
 def test_nonsense_in_it_is_refused_or_harmless_but_never_a_bug(bundle, key):
     for value in NONSENSE:
         changed(bundle, about=lambda about, value=value: about.update({key: value}))
@@ -231,6 +232,39 @@ def test_nonsense_in_it_is_refused_or_harmless_but_never_a_bug(bundle, key):
             assert "\n" not in str(error)
         shutil.rmtree(bundle)
         write(bundle, files_of("gmm"))
+
+
+@pytest.mark.parametrize(("key", "values"), [
+    ("title", (None, 7, ["GMM"])), ("made", (None, 20261123)), ("run", ("pumpe", {}, {"name": None}, {"name": ["a"]})),
+    ("channel", (None, 0, -1, 1.0, True, "left", [1])), ("sample_rate", (0, 999, 8000.0, "8000", None, True, 10**9)),
+    ("judged_by", ("windows", None, ["window"])), ("clip_score", ("median", None, ["mean"], {})),
+    ("recordings", (None, {}, "x", ["a"], [{}], [{"name": "a", "parts": None, "content_sha256": ""}],
+                    [{"name": "a", "parts": [1], "content_sha256": ""}]))])
+def test_what_no_run_writes_is_named_with_its_value(bundle, key, values):
+    for value in values:
+        changed(bundle, about=lambda about, value=value: about.update({key: value}))
+        assert f"bundle.json says {key} = {str(value)!r}, which no run writes" in refusal(bundle)
+
+
+def test_what_runs_do_write_is_taken(bundle):
+    for some in ({"channel": "mean"}, {"channel": "all"}, {"channel": 1}, {"channel": 7}, {"clip_score": "mean"}, {"clip_score": "max"},
+                 {"title": "Mischung {1} ü"}, {"recordings": []}):
+        changed(bundle, about=lambda about, some=some: about.update(some))
+        assert load_bundle(bundle).about.items() >= some.items()
+
+
+def test_of_a_long_path_two_parts_are_known():
+    recordings, split = demo()
+    far = {recording.name: f"home/meier/{recording.name}" for recording in recordings}
+    renamed = [replace(recording, name=far[recording.name]) for recording in recordings]
+    blocks = [replace(block, recording=far[block.recording]) for block in split.blocks]
+    parts = {part: replace(getattr(split, part), recording=np.array([far[name] for name in getattr(split, part).recording]))
+             for part in ("train", "calibration", "test")}
+    files = made_from("gmm", renamed, replace(split, blocks=blocks, **parts), run=Run(Path("/nowhere/a_run")))
+    known = json.loads(files["bundle.json"])["recordings"]
+    assert [each["name"] for each in known] == ["meier/demo_normal", "meier/demo_anomalous"]
+    assert [each["parts"] for each in known] == [["calibration", "test", "train"], ["test"]]  # found by the whole name
+    assert b"home/" not in files["MODEL_CARD.md"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"format": 1}', b"[" * 100_000])

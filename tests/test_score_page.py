@@ -167,7 +167,7 @@ def test_no_alarm_is_said_too(tmp_path):
 def test_an_alarm_outside_of_what_is_known_says_so(tmp_path):
     outside = scored(name="outside", unlike=("Its rate is 8 kHz.",), events=[(1.0, 3.0, {})])
     tree = write(tmp_path, [outside, scored(np.ones(8), name="fine")], alarm=["outside"])
-    assert words(tree.find(id="decision")) == "▲ Alarm , as far as this is comparable"
+    assert words(tree.find(id="decision")) == "▲ Alarm, as far as this is comparable"
     assert "1 event to listen to" in words(tree.find(class_="decision"))
     inside = write(tmp_path, [pump()], alarm=[pump().recording.name])
     assert words(inside.find(id="decision")) == "▲ Alarm"

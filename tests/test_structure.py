@@ -15,9 +15,9 @@ MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts).replace("._
            for path in sorted(PACKAGE.rglob("*.py")) if "notebooks" not in path.parts}
 # what each module may import of the package; a module that is not listed here has not been thought about
 ALLOWED = {
-    "__init__": set(), "quiet": set(), "progress": set(), "parameters": set(),
+    "__init__": set(), "quiet": set(), "whole": set(), "progress": set(), "parameters": set(),
     # sound and what is known of it
-    "landmarks": set(), "audit": {"landmarks"}, "stretches": set(), "labels": {"stretches"},
+    "landmarks": set(), "audit": {"landmarks"}, "stretches": set(), "labels": {"stretches", "whole"},
     "audio": {"audit", "quiet"}, "synth": {"audio"},
     "manifests": set(), "layouts": {"manifests"}, "catalogue": {"audio"},
     "inputs": {"audio", "catalogue", "layouts", "manifests"},
@@ -53,7 +53,7 @@ ALLOWED = {
                 "thresholds"},
     "event_finder": {"events", "moments", "octaves", "reasons", "scored", "thresholds"},
     "scoring": {"clips", "event_finder", "features", "framing", "scored", "situations", "thresholds"},
-    "score_page": {"events", "index_page", "overviews", "pages", "players", "plots", "progress"},
+    "score_page": {"events", "index_page", "overviews", "pages", "players", "plots", "progress", "whole"},
     "scorings": {"alarms", "audio", "bookkeeping", "datasets", "inputs", "labels", "model_card", "progress", "runs", "score_page",
                  "scored", "scoring", "stretches", "synth"},
     "reviews": {"labels", "scored", "scorings", "stretches", "thresholds"},
@@ -62,7 +62,7 @@ ALLOWED = {
     "listening": {"event_finder", "features", "framing", "recent_alarm", "scoring", "scorings"},
     "microphone": {"audio", "listening", "runs", "situations", "watch_tables"},
     # runs
-    "runs": {"bundle_files", "detectors"}, "pages": set(), "report": {"pages"}, "index_page": {"audio", "pages"},
+    "runs": {"bundle_files", "detectors"}, "pages": set(), "report": {"pages", "whole"}, "index_page": {"audio", "pages", "whole"},
     "machine": {"parameters"},
     "worker": {"inputs", "loading", "parameters", "report", "runs"}, "workers": {"machine", "runs"}, "runners": set(),
     "loading": {"cache", "catalogue", "clips", "datasets", "event_sounds", "feature_cache", "features", "inputs", "level_shifts",
@@ -74,11 +74,11 @@ ALLOWED = {
     "batch_plan": {"bookkeeping", "datasets", "inputs", "loading", "plan", "progress", "reuse", "runs"},
     "batch_job": {"machine", "reuse", "runners", "runs", "workers"}, "dask_engine": {"batch_job"},
     "batch_work": {"batch_job", "inputs", "parameters", "plan", "progress", "reuse", "runners", "runs"},
-    "batch_page": {"detectors", "index_page", "intervals", "pages", "parameters", "ranks"},
-    "batches": {"batch_page", "batch_plan", "batch_table", "batch_work", "bookkeeping", "dask_engine", "machine", "pages",
-                "parameters", "plan", "progress", "reuse", "runners", "runs"},
+    "batch_page": {"detectors", "index_page", "intervals", "pages", "parameters", "ranks", "whole"},
+    "batches": {"batch_page", "batch_plan", "batch_table", "batch_work", "bookkeeping", "dask_engine", "machine",
+                "parameters", "plan", "progress", "reuse", "runners", "runs", "whole"},
     "execute": {"bookkeeping", "catalogue", "inputs", "loading", "machine", "plan", "progress", "runners", "runs", "workers"},
-    "machines": {"execute", "loading", "pages", "runs", "sections"},
+    "machines": {"execute", "loading", "pages", "runs", "sections", "whole"},
     "cli": {"alarms", "batches", "bundles", "cache", "catalogue", "datasets", "execute", "inputs", "layouts",
             "machine", "machines", "microphone", "model_card", "parameters", "runners", "runs", "scored", "scorings", "units",
             "watching"},

@@ -1,12 +1,15 @@
 """Watching a folder: every recording is scored once, whatever comes between, and only what is complete."""
 
 import gc
+import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,13 @@ import pandas as pd
 import pytest
 import soundfile
 from bundles_for_tests import SAMPLE_RATE, files_of, kept, write
+from scipy.stats import binom
 from sounds import noise
 
 from acoustic_nb import watch_tables, watching
-from acoustic_nb.alarms import Limits, decide
+from acoustic_nb.alarms import Limits, Seen, decide
 from acoustic_nb.audio import load_recording
+from acoustic_nb.cli import main
 from acoustic_nb.recent_alarm import RecentAlarm
 from acoustic_nb.scored import EVENT_COLUMNS
 from acoustic_nb.scoring import score_recording
@@ -52,14 +57,45 @@ def put(path, sound, *, age_s):
     os.utime(path, (1e9 - age_s, 1e9 - age_s))
 
 
-def watch(folder, to, *, once=True, settle_s=0.0, bundle=None, limits=LIMITS, **more):
-    return watch_folder(folder, bundle or kept("gmm"), to, limits=limits, settle_s=settle_s, poll_s=0.0, once=once, **more)
+def watch(folder, to, *, once=True, settle_s=0.0, poll_s=0.0, bundle=None, limits=LIMITS, **more):
+    return watch_folder(folder, bundle or kept("gmm"), to, limits=limits, settle_s=settle_s, poll_s=poll_s, once=once, **more)
 
 
 def tables(to):
     """Events and files heard; what a row says but when."""
     events, heard = (pd.read_csv(to / name, keep_default_na=False, na_values=[""]) for name in ("events.csv", "recordings.csv"))
     return events, heard
+
+
+def starts_s(scored):
+    return [event.start_s for event in scored.events]
+
+
+class Clock:
+    """Time that passes only while the watch sleeps: at each nap the next thing happens, if any, and after the last it is stopped."""
+
+    def __init__(self, *happens):
+        self.now_s, self.happens = 0.0, list(happens)
+
+    def monotonic(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+        if not self.happens:
+            raise KeyboardInterrupt
+        if happens := self.happens.pop(0):
+            happens()
+
+
+def watch_for(monkeypatch, folder, to, *happens, **more):
+    """Watch with a look each second and files that settle within two; the clock, and when which line or trouble was told."""
+    clock, told = Clock(*happens), []
+    monkeypatch.setattr(watching, "time", clock)
+    watch(folder, to, once=False, settle_s=2.0, poll_s=1.0, say=lambda line: told.append((clock.now_s, line)),
+          on_trouble=lambda reason: told.append((clock.now_s, reason)), **more)
+    monkeypatch.undo()
+    return told[1:]
 
 
 # ---- what is written
@@ -70,13 +106,15 @@ def test_each_file_is_scored_as_by_itself_and_said_in_one_line(folder, tmp_path)
     events, heard = tables(tmp_path / "out")
     assert list(events) == [*EVENT_COLUMNS, "path", "heard_at"]
     assert heard["path"].tolist() == [str(folder / name) for name in ("a.wav", "b.flac", f"Tag 1/{ROUGH}", "c.WAV")]
-    for row, line in zip(heard.itertuples(), lines, strict=True):
+    assert lines[0] == f"watching {folder} with the GMM of a_run, tables in {tmp_path / 'out'}; as given"
+    for row, line in zip(heard.itertuples(), lines[1:], strict=True):
         alone = score_recording(kept("gmm"), load_recording(row.path))
         own = events[events["path"] == row.path]
         assert (row.events, row.windows, row.duration_s) == (len(alone.events), len(alone.scores), 5.0)
         assert row.highest_score == pytest.approx(alone.scores.max(), rel=1e-12)
         assert (row.smallest_p, row.flagged_share) == pytest.approx((alone.smallest_p, alone.flagged_share))
-        assert own["start_s"].tolist() == [event.start_s for event in alone.events]
+        assert own["start_s"].tolist() == starts_s(alone)
+        assert row.content == load_recording(row.path).audit["content"]
         assert own["reasons"].tolist() == ["; ".join(event.reasons) for event in alone.events]
         assert set(own["heard_at"]) <= {row.heard_at}
         assert f" {Path(row.path).relative_to(folder).as_posix()}: " in line and "\n" not in line
@@ -84,7 +122,7 @@ def test_each_file_is_scored_as_by_itself_and_said_in_one_line(folder, tmp_path)
     assert heard["events"].sum() > 2
 
 
-def test_what_was_heard_is_not_scored_again_and_a_changed_file_is(folder, tmp_path, sounds, monkeypatch):
+def test_what_was_heard_is_not_scored_again_and_a_changed_file_takes_its_place(folder, tmp_path, sounds, monkeypatch):
     watch(folder, tmp_path / "out")
     before = tables(tmp_path / "out")
     monkeypatch.setattr(watching, "load_recording", lambda *_, **__: pytest.fail("scored twice"))
@@ -94,10 +132,14 @@ def test_what_was_heard_is_not_scored_again_and_a_changed_file_is(folder, tmp_pa
     monkeypatch.undo()
     put(folder / "a.wav", sounds[5], age_s=7)
     watch(folder, tmp_path / "out")
+    for table, earlier in zip(tables(tmp_path / "out"), before, strict=True):
+        others = earlier[earlier["path"] != str(folder / "a.wav")].reset_index(drop=True)
+        assert len(others) < len(earlier)
+        pd.testing.assert_frame_equal(table[:len(others)], others)  # those of the other files stay
+        assert table["path"][len(others):].tolist() == [str(folder / "a.wav")]
     events, heard = tables(tmp_path / "out")
-    pd.testing.assert_frame_equal(events[:len(before[0])], before[0])  # those of the earlier content stay
-    assert heard["path"].tolist() == [*before[1]["path"], str(folder / "a.wav")]
-    assert len(events) - len(before[0]) == heard["events"].iloc[-1] > 0
+    assert starts_s(score_recording(kept("gmm"), load_recording(folder / "a.wav"))) == [events["start_s"].iloc[-1]]
+    assert (heard["events"].iloc[-1], heard["heard_at"].iloc[-1]) == (1, events["heard_at"].iloc[-1])
 
 
 def test_what_is_no_finished_recording_is_left_alone(folder, tmp_path, sounds):
@@ -135,7 +177,8 @@ def test_a_broken_file_is_told_once_and_tried_again_when_it_has_changed(folder, 
     put(folder / "b.flac", sounds[1], age_s=1)
     watch(folder, tmp_path / "out")
     heard = tables(tmp_path / "out")[1]
-    assert len(heard) == 6 and pd.isna(heard["trouble"].iloc[-1]) and heard["windows"].iloc[-1] == 9
+    assert len(heard) == 5 and pd.isna(heard["trouble"].iloc[-1]) and heard["windows"].iloc[-1] == 9
+    assert heard["trouble"].notna().sum() == 2  # what it was is no longer told
 
 
 # ---- only complete files
@@ -187,6 +230,154 @@ def test_a_file_that_changes_while_it_is_heard_is_dropped_and_taken_later(folder
     assert heard["trouble"].isna().all() and heard["modified_ns"].iloc[-1] == 10**18
 
 
+def encoded(sound, name):
+    file = io.BytesIO()
+    soundfile.write(file, sound, SAMPLE_RATE, format=Path(name).suffix[1:])
+    return file.getvalue()
+
+
+def add_bytes(path, piece):
+    with open(path, "ab") as file:
+        file.write(piece)
+
+
+@pytest.mark.parametrize("name", ["copied ü.wav", "copied.aiff"])
+def test_a_file_that_is_copied_with_pauses_is_scored_once_and_whole(tmp_path, sounds, monkeypatch, capsys, name):
+    path, pause = tmp_path / "in" / name, [None] * 40
+    path.parent.mkdir()
+    whole = encoded(sounds[3], name)
+    happens = [(lambda piece=whole[first:first + 25_000]: add_bytes(path, piece), *pause) for first in range(0, len(whole), 25_000)]
+    assert len(happens) == 4  # 80 kB
+    told = watch_for(monkeypatch, path.parent, tmp_path / "out", *(thing for piece in happens for thing in piece))
+    events, heard = tables(tmp_path / "out")
+    assert [at_s for at_s, _ in told] == [3 * 41 + 1 + 2] and f" {name}: 2 events in 5 s" in told[0][1]
+    assert heard["path"].tolist() == [str(path)] and heard["trouble"].isna().all() and heard["bytes"].tolist() == [len(whole)]
+    assert events["start_s"].tolist() == starts_s(score_recording(kept("gmm"), load_recording(path)))
+    assert "not scored" not in capsys.readouterr().err
+
+
+def test_a_copy_that_does_not_go_on_is_told_after_a_minute_and_scored_when_it_does(tmp_path, sounds, monkeypatch, capsys):
+    path = tmp_path / "in" / "copied.wav"
+    path.parent.mkdir()
+    whole = encoded(sounds[3], path)
+    path.write_bytes(whole[:30_000])
+    told = watch_for(monkeypatch, path.parent, tmp_path / "out", *[None] * 69, lambda: add_bytes(path, whole[30_000:]), *[None] * 5)
+    reason = f"{path}: its header promises {len(whole)} bytes, but 30000 are there: it is not complete, or was cut; copy it again"
+    assert told[0] == (60.0, reason) and reason in capsys.readouterr().err
+    assert told[1][0] == 72.0 and " copied.wav: 2 events" in told[1][1] and len(told) == 2
+    events, heard = tables(tmp_path / "out")
+    assert len(heard) == 1 and heard["trouble"].isna().all() and len(events) == 2
+
+
+def test_looked_at_once_a_cut_file_is_told_at_once(folder, tmp_path, sounds):
+    (folder / "c.WAV").write_bytes((folder / "c.WAV").read_bytes()[:60_000])
+    troubles = []
+    watch(folder, tmp_path / "out", on_trouble=troubles.append)
+    events, heard = tables(tmp_path / "out")
+    assert troubles == [f"{folder / 'c.WAV'}: its header promises 80044 bytes, but 60000 are there: it is not complete, or was cut; "
+                        "copy it again"]
+    assert heard.set_index("path")["trouble"].dropna().to_dict() == {str(folder / "c.WAV"): troubles[0]}
+    assert len(heard) == 4 and str(folder / "c.WAV") not in set(events["path"])
+    watch(folder, tmp_path / "out", on_trouble=troubles.append)
+    assert len(troubles) == 1
+
+
+def test_a_file_that_goes_while_others_are_heard_is_no_trouble(folder, tmp_path, monkeypatch):
+    real = watching.score_recording
+
+    def score_and_remove(*given, **settings):
+        (folder / "b.flac").unlink(missing_ok=True)
+        return real(*given, **settings)
+
+    monkeypatch.setattr(watching, "score_recording", score_and_remove)
+    clock, troubles = Clock(None, None, None), []
+    monkeypatch.setattr(watching, "time", clock)
+    watch(folder, tmp_path / "out", once=False, on_trouble=troubles.append)
+    assert clock.happens == [] and troubles == []
+    assert [Path(path).name for path in tables(tmp_path / "out")[1]["path"]] == ["a.wav", ROUGH, "c.WAV"]
+
+
+@pytest.mark.parametrize("promised", [0, 0xFFFFFFFF])
+def test_what_a_recorder_streams_is_scored_though_its_header_does_not_know_the_length(tmp_path, sounds, monkeypatch, promised):
+    path = tmp_path / "in" / "stream.wav"
+    path.parent.mkdir()
+    whole = bytearray(encoded(sounds[3], path))
+    assert whole[36:40] == b"data"
+    whole[4:8] = whole[40:44] = promised.to_bytes(4, "little")
+    path.write_bytes(whole)
+    told = watch_for(monkeypatch, path.parent, tmp_path / "out", *[None] * 4)
+    assert [at_s for at_s, _ in told] == [2.0] and " stream.wav: 2 events in 5 s" in told[0][1]
+
+
+# ---- the same sound, and a file that changes
+
+def test_a_touched_file_is_there_once(folder, tmp_path):
+    watch(folder, tmp_path / "out")
+    before = tables(tmp_path / "out")
+    os.utime(folder / "c.WAV", (1e9, 1e9))  # the last of them
+    watch(folder, tmp_path / "out")
+    for table, expected in zip(tables(tmp_path / "out"), before, strict=True):
+        pd.testing.assert_frame_equal(table.drop(columns=["heard_at", "modified_ns", "alarm"], errors="ignore"),
+                                      expected.drop(columns=["heard_at", "modified_ns", "alarm"], errors="ignore"))
+    assert table["modified_ns"].iloc[-1] == 10**18 and expected["events"].iloc[-1] > 0
+
+
+@pytest.mark.parametrize("how", ["renamed", "copied", "in another format"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_the_same_sound_under_another_name_is_told_and_not_scored(folder, tmp_path, monkeypatch, how, restart):
+    new = folder / ("new.flac" if how == "in another format" else "new.wav")
+
+    def appears():
+        if how == "in another format":
+            soundfile.write(new, *soundfile.read(folder / "a.wav"))
+        else:
+            new.write_bytes((folder / "a.wav").read_bytes())
+        if how == "renamed":
+            (folder / "a.wav").unlink()
+
+    if restart:
+        watch(folder, tmp_path / "out", limits=Limits(0.0, None, ""))
+        before = tables(tmp_path / "out")
+        appears()
+        told = watch_for(monkeypatch, folder, tmp_path / "out", *[None] * 4, limits=Limits(0.0, None, ""))
+    else:
+        found = []
+        told = watch_for(monkeypatch, folder, tmp_path / "out", None, None, lambda: found.append(tables(tmp_path / "out")), appears,
+                         *[None] * 4, limits=Limits(0.0, None, ""))[4:]
+        before = found[0]
+    events, heard = tables(tmp_path / "out")
+    assert [text for _, text in told] == [f"{new}: holds the same sound as {folder / 'a.wav'}, which was scored"]
+    pd.testing.assert_frame_equal(events, before[0])
+    pd.testing.assert_frame_equal(heard[:4], before[1], check_dtype=False)  # the row of the new one has no numbers
+    row = heard.iloc[-1]
+    assert (row["path"], row["trouble"], str(row["alarm"])) == (str(new), told[0][1], "False") and len(heard) == 5
+    assert row["content"] == before[1]["content"].iloc[0] and pd.isna(row["events"])
+
+
+def test_a_file_that_grows_with_a_right_header_ends_with_its_own_events_only(folder, tmp_path, sounds, monkeypatch):
+    path, sound = folder / "growing.wav", np.concatenate([sounds[1], sounds[3], sounds[5]])
+
+    def grows(to_s):
+        return lambda: soundfile.write(path, sound[:round(to_s * SAMPLE_RATE)], SAMPLE_RATE)
+
+    told = watch_for(monkeypatch, folder, tmp_path / "out",
+                     *(thing for to_s in (5.0, 8.5, 12.0, 15.0) for thing in (grows(to_s), None, None, None)))
+    lines = [line for _, line in told if " growing.wav: " in line]
+    assert [line.split(" in ")[1].split(" s")[0] for line in lines] == ["5", "8", "12", "15"]  # each was scored
+    events, heard = tables(tmp_path / "out")
+    alone = score_recording(kept("gmm"), load_recording(path))
+    assert len(heard) == 5 and heard["path"].iloc[-1] == str(path) and heard["duration_s"].iloc[-1] == 15.0
+    own = events[events["path"] == str(path)]
+    assert own["start_s"].tolist() == starts_s(alone) and len(alone.events) > 1
+    assert set(own["heard_at"]) == {heard["heard_at"].iloc[-1]}
+    assert len(events) == heard["events"].sum()
+    expected = tmp_path / "expected"
+    watch(folder, expected)
+    for table, same in zip((events, heard), tables(expected), strict=True):  # as if it had always been whole
+        pd.testing.assert_frame_equal(table.drop(columns=["heard_at", "alarm"], errors="ignore"),
+                                      same.drop(columns=["heard_at", "alarm"], errors="ignore"))
+
+
 # ---- stops and starts
 
 KILLED = """
@@ -233,6 +424,55 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_tables(tmp_
     assert len(expected) == 8
 
 
+def test_killed_while_a_changed_file_takes_its_own_place(tmp_path, sounds):
+    folder, again = tmp_path / "in", [(2, -1), (3, -1), (5, -1), (7, -1), (1, -1)]
+    folder.mkdir()
+    for number, (which, _) in enumerate(again):
+        put(folder / f"{number}.wav", sounds[which], age_s=100 - number)
+    watch(folder, tmp_path / "out")
+    earlier = tables(tmp_path / "out")
+    for number, (which, sign) in enumerate(again):
+        put(folder / f"{number}.wav", sign * sounds[which], age_s=50 - number)
+    watch(folder, tmp_path / "undisturbed")
+    expected = tables(tmp_path / "undisturbed")
+    assert (expected[1]["events"] > 0).all() and (earlier[1]["events"] > 0).all()
+    bundle = write(tmp_path / "bundle", files_of("gmm"))
+    # a start writes three drafts before it looks; a file its events and its row, and then again three drafts to take out what it was
+    kills = [(4, 0), (5, 30), (5, 0), (6, 0), (7, 30), (8, 0), (0, 0)]
+    code = KILLED.format(tests=str(TESTS), bundle=str(bundle), kills=kills, folder=str(folder), to=str(tmp_path / "out"))
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=100)
+    events, heard = tables(tmp_path / "out")
+    for table, same in zip((events, heard), expected, strict=True):
+        pd.testing.assert_frame_equal(table.drop(columns=["heard_at", "alarm"], errors="ignore"),
+                                      same.drop(columns=["heard_at", "alarm"], errors="ignore"))
+    assert set(zip(events["path"], events["heard_at"], strict=True)) == set(zip(heard["path"], heard["heard_at"], strict=True))
+
+
+def test_stopped_between_the_new_row_and_taking_out_the_old_one(folder, tmp_path, sounds, monkeypatch):
+    to = tmp_path / "out"
+    watch(folder, to)
+    put(folder / "a.wav", -sounds[0], age_s=1)
+    clean, cleaned = watch_tables.WatchTables._clean, []
+
+    def stopped(tables):
+        cleaned.append(True)
+        if len(cleaned) == 2:
+            raise KeyboardInterrupt
+        clean(tables)
+
+    monkeypatch.setattr(watch_tables.WatchTables, "_clean", stopped)
+    watch(folder, to)
+    events, heard = tables(to)
+    assert heard["path"].tolist().count(str(folder / "a.wav")) == 2 and len(heard) == 5  # both are there
+    monkeypatch.undo()
+    lines = []
+    watch(folder, to, say=lines.append)
+    assert len(lines) == 1  # nothing is scored again
+    again = tables(to)
+    pd.testing.assert_frame_equal(again[1], heard[1:].reset_index(drop=True))
+    pd.testing.assert_frame_equal(again[0], events[1:].reset_index(drop=True))
+
+
 def test_a_start_cuts_what_a_killed_process_has_left(folder, tmp_path):
     to = tmp_path / "out"
     watch(folder, to)
@@ -243,7 +483,7 @@ def test_a_start_cuts_what_a_killed_process_has_left(folder, tmp_path):
     (to / "recordings.csv").write_bytes(whole[1][:-5])  # the row of the last file is half there, its events are
     watched = []
     watch(folder, to, say=watched.append)
-    assert len(watched) == 1 and Path(lost).name in watched[0]
+    assert len(watched) == 2 and Path(lost).name in watched[1]
     events, again = tables(to)
     assert again["path"].tolist() == heard["path"].tolist()
     assert len(events) == heard["events"].sum() and not events.duplicated([*EVENT_COLUMNS]).any()
@@ -276,13 +516,13 @@ def test_sigterm_ends_it_after_a_file_and_it_is_no_error(folder, tmp_path, sound
 
     def say(line):
         heard.append(line)
-        if len(heard) == 4:
-            put(folder / "later.wav", sounds[4], age_s=1)
         if len(heard) == 5:
+            put(folder / "later.wav", sounds[4], age_s=1)
+        if len(heard) == 6:
             os.kill(os.getpid(), signal.SIGTERM)
 
     watch(folder, tmp_path / "out", once=False, say=say)
-    assert len(heard) == len(tables(tmp_path / "out")[1]) == 5 and "later.wav" in heard[-1]
+    assert len(heard) - 1 == len(tables(tmp_path / "out")[1]) == 5 and "later.wav" in heard[-1]
     assert "stopped; go on with the same command" in capsys.readouterr().err
     assert handlers == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
 
@@ -317,13 +557,21 @@ def test_two_watches_on_one_table_are_refused(folder, tmp_path):
 
 def test_another_bundle_or_other_settings_are_refused(folder, tmp_path):
     watch(folder, tmp_path / "out")
-    for more, name in (({"bundle": kept("kmeans")}, "bundle"), ({"gap_s": 1.0}, "gap_s 0.0, not 1.0"),
+    assert list(json.loads((tmp_path / "out" / "watch.json").read_text()))[:3] == ["detector", "run", "bundle"]  # told in this order
+    for more, name in (({"bundle": kept("kmeans")}, "detector 'GMM', not 'KMEANS'"), ({"gap_s": 1.0}, "gap_s 0.0, not 1.0"),
                        ({"bundle": kept("gmm").at_rate(0.01)}, "false_alarm_rate 0.1, not 0.01"),
                        ({"limits": Limits(1.0, None, "")}, "alarm_events_per_hour 600.0, not 1.0")):
         with pytest.raises(ValueError, match=f"was begun with {name}.*choose another folder"):
             watch(folder, tmp_path / "out", **more)
+    of_run = kept("gmm")
+    of_run = replace(of_run, about=of_run.about | {"run": of_run.about["run"] | {"name": "b_run"}})
+    with pytest.raises(ValueError, match="was begun with run 'a_run', not 'b_run'"):
+        watch(folder, tmp_path / "out", bundle=of_run)
     with pytest.raises(ValueError, match="gap_s is a number of seconds of at least 0, got -1"):
         watch(folder, tmp_path / "out", gap_s=-1.0)
+    (tmp_path / "out" / "watch.json").write_text("{half")
+    with pytest.raises(ValueError, match=r"watch\.json: is no JSON .*choose another folder"):
+        watch(folder, tmp_path / "out")
 
 
 def test_tables_of_something_else_are_not_touched(folder, tmp_path):
@@ -375,6 +623,31 @@ def test_a_long_file_is_judged_as_score_judges_it(folder, tmp_path):
         assert found == heard["alarm"].any()
 
 
+def test_what_held_out_sound_has_shown_must_be_exceeded_by_more_than_chance():
+    limits = Limits(7.0, None, "", seen_events=Seen(n_events=2, seconds=3600.0, share=0.1, n_windows=100, n_eff=50.0))
+    alarms = {}
+    for n_events in range(1, 12):
+        alarms[n_events] = RecentAlarm(limits, 1800.0).add(1800.0, 3600, n_events, n_events)
+        # the exact conditional test: of all events, so many in this third of the time
+        assert alarms[n_events] == (n_events > 3.5 and binom.sf(n_events - 1, n_events + 2, 1 / 3) < 0.05)
+    assert alarms[4] is False or alarms[5] is False  # beyond the limit and yet no alarm
+    assert alarms[11]
+
+
+@pytest.mark.parametrize(("rate", "broken", "status"), [(1e5, False, 0), (1e5, True, 1), (0.0, False, 3), (0.0, True, 3)])
+def test_the_exit_status_tells_of_troubles_and_alarms(folder, tmp_path, capsys, rate, broken, status):
+    bundle = write(tmp_path / "bundle", files_of("gmm"))
+    if broken:
+        (folder / "b.flac").write_bytes(b"")
+    argv = ["watch", str(folder), str(bundle), "--once", "--to", str(tmp_path / "out"), "--alarm-events-per-hour", str(rate)]
+    assert main(argv) == status
+    told = capsys.readouterr()
+    assert told.out.startswith(f"watching {folder} with the GMM of a_run, tables in {tmp_path / 'out'}; limits as given: ")
+    assert ("not scored" in told.err) == broken
+    assert len(tables(tmp_path / "out")[1]) == 4
+    assert main(argv) == 0  # nothing new
+
+
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -383,18 +656,18 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
     held = []
 
     def say(_):
-        if not held:
+        if len(held) == 1:  # the first line says what is watched
             tracemalloc.start()
-        if len(held) in (9, 23):
+        if len(held) in (10, 24):
             gc.collect()
-        held.append(tracemalloc.get_traced_memory()[0])
+        held.append(tracemalloc.get_traced_memory()[0] if tracemalloc.is_tracing() else 0)
 
     try:
         watch(folder, tmp_path / "out", say=say)
     finally:
         tracemalloc.stop()
-    assert len(held) == 24
-    assert held[-1] - held[9] < 14 * 3000  # bytes: names and states, not what was heard
+    assert len(held) == 25
+    assert held[-1] - held[10] < 14 * 3000  # bytes: names and states, not what was heard
 
 
 def test_it_runs_beside_other_threads(folder, tmp_path):
