@@ -268,7 +268,8 @@ def cut_short(path):
     if len(head) < 8 or head[:4] not in (b"RIFF", b"FORM"):
         return ""
     promised = int.from_bytes(head[4:], "little" if head[:4] == b"RIFF" else "big") + 8
-    if there >= promised - 1 or promised >= MOST_PROMISED_BYTES:  # some forget the byte that makes a chunk even
+    # some forget the byte that makes a chunk even, some count the eight bytes before the length too
+    if there >= promised - 8 or promised >= MOST_PROMISED_BYTES:
         return ""
     return f"its header promises {promised} bytes, but {there} are there: it is not complete, or was cut; copy it again"
 

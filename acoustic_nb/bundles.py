@@ -27,7 +27,8 @@ KNOWN_S = 2.0
 FEATURES_AGREE = {"rtol": 1e-4, "atol": 1e-3}
 SCORES_AGREE = {"rtol": 1e-3, "atol": 1e-6}
 KEYS = ("title", "settings", "features", "sample_rate", "channel", "judged_by", "clip_score", "false_alarm_rate", "threshold",
-        "channels_at_once", "held_out_recordings", "made", "run", "versions", "state", "situation", "bands")
+        "channels_at_once", "held_out_recordings", "made", "run", "versions", "state", "situation", "bands",
+        "recordings")
 ABOUT_LIBRARIES = ("acoustic-nb", "python", "numpy", "scipy", "librosa", "numba", "scikit-learn", "tensorflow", "keras")
 
 
@@ -222,11 +223,18 @@ def _read_about(path, files):
         "run": isinstance(run, dict) and isinstance(run.get("name"), str),
         "channel": channel in ("mean", "all") or type(channel) is int and channel >= 1,
         "sample_rate": type(rate) is int and MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE,
-        "judged_by": about["judged_by"] in ("window", "recording"), "clip_score": about["clip_score"] in POOLINGS}
+        "judged_by": about["judged_by"] in ("window", "recording"), "clip_score": about["clip_score"] in POOLINGS,
+        "recordings": isinstance(about["recordings"], list) and all(map(_is_identity, about["recordings"]))}
     if wrong := [name for name, fitting in fits.items() if not fitting]:
         raise BundleError(f"{path}: bundle.json says {wrong[0]} = {str(about[wrong[0]])[:100]!r}, which no run writes; get the "
                           "bundle again")
     return about
+
+
+def _is_identity(recording):
+    """Whether this says of a recording what scoring asks."""
+    return (isinstance(recording, dict) and all(isinstance(recording.get(key), str) for key in ("name", "content_sha256"))
+            and isinstance(recording.get("parts"), list) and all(isinstance(part, str) for part in recording["parts"]))
 
 
 def _check_same_here(path, bundle, arrays):

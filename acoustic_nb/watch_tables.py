@@ -61,12 +61,17 @@ class WatchTables:
         return self
 
     def _clean(self):
-        """Leave whole rows only, of each file the latest, and of events those of these files."""
-        latest = {}
+        """Leave whole rows only, of each file and of each sound the latest, and of events those of these files."""
+        latest, scored = {}, {}
         if self.of_files:
             _cut(self.heard_path, HEARD_COLUMNS, lambda row: True)
-            latest = {row["path"]: row["heard_at"] for row in self.heard()}
-            _cut(self.heard_path, HEARD_COLUMNS, lambda row: latest[row["path"]] == row["heard_at"])
+            for row in self.heard():
+                latest[row["path"]] = row["heard_at"]
+                if not row["trouble"]:
+                    scored[row["content"]] = row["path"]
+            latest = {row["path"]: row["heard_at"] for row in self.heard() if latest[row["path"]] == row["heard_at"]
+                      and (row["trouble"] or scored[row["content"]] == row["path"])}
+            _cut(self.heard_path, HEARD_COLUMNS, lambda row: latest.get(row["path"]) == row["heard_at"])
         _cut(self.events_path, EVENT_FILE_COLUMNS, lambda row: not self.of_files or latest.get(row["path"]) == row["heard_at"])
 
     def __exit__(self, *_):
@@ -91,7 +96,7 @@ class WatchTables:
         heard : dict, optional
             The other columns of recordings.csv; those that are missing stay empty.
         again : bool
-            The file was there before, as something else: what was found then is taken out.
+            The file was there before as something else, or its sound as another file: what was found then is taken out.
         """
         more = {"path": path, "heard_at": heard_at}
         rows = [[_cell(event, name) for name in EVENT_COLUMNS] + [path, heard_at] for event in events]

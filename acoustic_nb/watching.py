@@ -91,15 +91,22 @@ def watch_folder(folder, bundle, to, *, gap_s=0.0, shortest_s=0.0, limits, settl
                 with suppress(OSError):  # what cannot be opened is told below, what has gone is not
                     if not once and time.monotonic() - settling.since_s(path) < CUT_S and os.path.getsize(path) and cut_short(path):
                         continue  # may still be coming
-                heard, events = _hear(path, found[path], bundle, sounds, name=Path(path).relative_to(folder).as_posix(),
+                there = {content: other for content, other in sounds.items() if other != path and _state(other) == known[other]}
+                heard, events = _hear(path, found[path], bundle, there, name=Path(path).relative_to(folder).as_posix(),
                                       gap_s=gap_s, shortest_s=shortest_s)
                 if _state(path) != found[path]:
                     continue  # it has changed meanwhile, and will settle again
                 at, trouble = datetime.now().astimezone(), heard.get("trouble")
+                content = "" if trouble else heard["content"]
+                again = path in known or content in sounds  # it has changed, or is a file of another name by now
+                if again:  # what it was counts no more
+                    recent = RecentAlarm(limits)
+                    for row in tables.heard():
+                        if path != row["path"] and not row["trouble"] and row["content"] != content:
+                            _is_alarm(recent, row)
                 heard["alarm"] = not trouble and _is_alarm(recent, heard)
-                tables.add(events, path=path, heard_at=at.isoformat(timespec="milliseconds"), heard=heard, again=path in known)
-                if not trouble:
-                    sounds[heard["content"]] = path
+                tables.add(events, path=path, heard_at=at.isoformat(timespec="milliseconds"), heard=heard, again=again)
+                sounds = {sound: other for sound, other in sounds.items() if other != path} | ({content: path} if content else {})
                 known[path], alarm = found[path], alarm or heard["alarm"]
                 if trouble:
                     print(f"{at:%H:%M:%S} not scored: {trouble}", file=sys.stderr)
@@ -173,7 +180,7 @@ def _state(path):
 def _hear(path, state, bundle, sounds, *, name, gap_s, shortest_s):
     """What recordings.csv says of a file, and its events. A file that cannot be scored is a trouble, told there.
 
-    ``sounds``: content of what was scored before, and its path.
+    ``sounds``: content of other files that were scored and are still there, and their paths.
     """
     heard = {"bytes": state[0], "modified_ns": state[1]}
     try:
@@ -185,7 +192,7 @@ def _hear(path, state, bundle, sounds, *, name, gap_s, shortest_s):
         for each in channels:
             recording = load_recording(path, channel=each, name=f"{name} [channel {each}]" if len(channels) > 1 else name)
             heard.setdefault("content", recording.audit["content"])
-            if sounds.get(heard["content"], path) != path:
+            if heard["content"] in sounds:
                 raise AudioError(f"{path}: holds the same sound as {sounds[heard['content']]}, which was scored")
             scored.append(score_recording(bundle, resampled(recording, bundle.sample_rate), gap_s=gap_s, shortest_s=shortest_s))
     except (ValueError, OSError) as error:

@@ -109,7 +109,8 @@ def test_long_recordings_are_judged_each_by_itself():
     assert alarm.alarm and alarm.by_recording == {"quiet": False, "loud": True, "none": False}  # 10 per hour, 12 per hour, none
     assert alarm.sentences == (
         "ALARM: loud: 6 events in 30 min, 12.0 per hour (limit 10.0, in this time 5.0), 6.0% of windows flagged (not looked at)",
-        "no alarm: quiet: 5 events in 30 min, 10.0 per hour (limit 10.0, in this time 5.0), 5.0% of windows flagged (not looked at)",
+        "no alarm: quiet: 5 events in 30 min, 10.0 per hour (limit 10.0, in this time 5.0), 5.0% of windows flagged (not looked "
+        "at)",
         "no alarm: none: 0 events in 30 min, 0.0 per hour (limit 10.0, in this time 5.0), 0.0% of windows flagged (not looked at)")
 
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from sounds import RECORDINGS, as_recording, needs_recordings, noise, sine
 
-from acoustic_nb.audio import AudioError, load_recording, resampled
+from acoustic_nb.audio import AudioError, cut_short, load_recording, resampled
 from acoustic_nb.datasets import distinct_names, load_recordings
 
 
@@ -122,6 +122,62 @@ def test_samples_beyond_any_scale_are_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", noise() * 1e19, 22050, subtype="FLOAT")
     with pytest.raises(AudioError, match=r"a\.wav: samples reach .*e\+18, but full scale is 1"):
         load_recording(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(("ending", "head"), [("wav", 44), ("aiff", 54)])
+def test_a_file_that_holds_less_than_its_header_promises_is_used_and_said_to_be_cut(tmp_path, ending, head):
+    path = tmp_path / f"a.{ending}"
+    soundfile.write(path, noise(), 22050, subtype="PCM_16")
+    whole = path.read_bytes()
+    assert len(whole) == head + 2 * 66150
+    assert cut_short(path) == "" and "promises" not in load_recording(path).audit["warning"]
+    path.write_bytes(whole[:head + 2 * 44100])
+    cut = (f"its header promises {head + 132300} bytes, but {head + 88200} are there: it is not complete, or was cut; copy it "
+           "again")
+    assert cut_short(path) == cut
+    recording = load_recording(path)
+    assert recording.audit["warning"] == cut and recording.duration_s == 2.0
+    path.write_bytes(whole[:head])
+    assert cut_short(path).startswith(f"its header promises {head + 132300} bytes, but {head} are there")
+
+
+def test_what_is_wrong_and_that_it_is_cut_are_both_said(tmp_path):
+    path, loud = tmp_path / "a.wav", np.clip(noise(amplitude=1.0), -0.5, 0.5)
+    soundfile.write(path, loud, 22050, subtype="PCM_16")
+    clipped = load_recording(path).audit["warning"]
+    path.write_bytes(path.read_bytes()[:-2000])
+    both = load_recording(path).audit["warning"].split("; its header promises ")
+    assert len(both) == 2 and both[0].split()[0] == clipped.split()[0] != "" and both[1].startswith("132344 bytes, but 130344 ")
+
+
+@pytest.mark.parametrize(("ending", "length"), [
+    ("wav", 0), ("wav", 0xFFFFFFFF), ("wav", 0x7FFFFFFF), ("aiff", 0), ("aiff", 0xFFFFFFFF),
+    ("wav", 36 + 0x7FFFFF00),  # arecord: the most for its samples, and 36 bytes of header
+    ("wav", 36 + 0x7FFFF000),  # SoX into a pipe
+    ("aiff", 46 + 0x7F000000)])
+def test_a_recorder_that_does_not_know_the_length_yet_promises_nothing(tmp_path, ending, length):
+    path = tmp_path / f"a.{ending}"
+    soundfile.write(path, noise(), 22050, subtype="PCM_16")
+    head = path.read_bytes()
+    path.write_bytes(head[:4] + length.to_bytes(4, "little" if ending == "wav" else "big") + head[8:])
+    assert cut_short(path) == ""
+    assert "promises" not in load_recording(path).audit["warning"]
+
+
+@pytest.mark.parametrize(("n_bytes", "is_cut"), [(0, False), (8, False), (10, True)])
+def test_a_few_bytes_that_programs_count_differently_may_be_missing(tmp_path, n_bytes, is_cut):
+    soundfile.write(tmp_path / "a.wav", noise(), 22050, subtype="PCM_U8")
+    (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:-n_bytes or None])
+    assert bool(cut_short(tmp_path / "a.wav")) == is_cut
+
+
+def test_other_formats_and_longer_files_are_not_said_to_be_cut(tmp_path):
+    for name in ("a.flac", "a.wav"):
+        soundfile.write(tmp_path / name, noise(), 22050)
+    (tmp_path / "a.flac").write_bytes((tmp_path / "a.flac").read_bytes()[:-1000])
+    (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes() + b"what some add")
+    (tmp_path / "tiny.wav").write_bytes(b"RIFF")
+    assert [cut_short(tmp_path / name) for name in ("a.flac", "a.wav", "tiny.wav")] == ["", "", ""]
 
 
 def test_raw_bytes_name_the_header_that_is_missing(tmp_path):

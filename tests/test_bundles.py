@@ -221,8 +221,8 @@ NONSENSE = (None, [], {}, "x", -1, 1e300, float("inf"), float("nan"), [1], True)
 
 
 @pytest.mark.parametrize("key", ["format", "detector", "settings", "features", "sample_rate", "channels_at_once", "versions",
-                                 "state", "held_out_recordings", "false_alarm_rate", "threshold", "situation", "bands", "run", "title",
-                                 "made", "channel", "judged_by", "clip_score", "recordings"])
+                                 "state", "held_out_recordings", "false_alarm_rate", "threshold", "situation", "bands", "run",
+                                 "title", "made", "channel", "judged_by", "clip_score", "recordings"])
 def test_nonsense_in_it_is_refused_or_harmless_but_never_a_bug(bundle, key):
     for value in NONSENSE:
         changed(bundle, about=lambda about, value=value: about.update({key: value}))
@@ -247,8 +247,8 @@ def test_what_no_run_writes_is_named_with_its_value(bundle, key, values):
 
 
 def test_what_runs_do_write_is_taken(bundle):
-    for some in ({"channel": "mean"}, {"channel": "all"}, {"channel": 1}, {"channel": 7}, {"clip_score": "mean"}, {"clip_score": "max"},
-                 {"title": "Mischung {1} ü"}, {"recordings": []}):
+    for some in ({"channel": "mean"}, {"channel": "all"}, {"channel": 1}, {"channel": 7}, {"clip_score": "mean"},
+                 {"clip_score": "max"}, {"title": "Mischung {1} ü"}, {"recordings": []}):
         changed(bundle, about=lambda about, some=some: about.update(some))
         assert load_bundle(bundle).about.items() >= some.items()
 

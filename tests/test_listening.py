@@ -1,5 +1,6 @@
 """Live sound: each window is scored when its last sample is there, as it would be in a file, and nothing grows; no sound card."""
 
+import json
 import os
 import signal
 import sys
@@ -322,3 +323,25 @@ def test_what_is_unlike_is_said_of_the_first_seconds(plugged_in, tmp_path):
     with pytest.raises(ValueError, match="gives no more sound"):
         watch_input(0, kept("gmm"), tmp_path / "out", limits=LIMITS, keep_s=8.0, say=lines.append)
     assert any("UNLIKE what the detector knows, over the first 8 s: It is louder" in line for line in lines)
+
+
+@pytest.mark.parametrize("keep_s", [8.0, 20.0])
+def test_an_alarm_is_not_said_before_the_first_impression_is_out(plugged_in, tmp_path, keep_s):
+    plugged_in(noise(9.0, sample_rate=SAMPLE_RATE, amplitude=0.8))
+    lines = []
+    with pytest.raises(ValueError, match="gives no more sound"):
+        watch_input(0, kept("gmm"), tmp_path / "out", limits=Limits(0.0, None, ""), keep_s=keep_s, say=lines.append)
+    what = [next((word for word in ("an event begins", "UNLIKE", "ALARM") if word in line), "") for line in lines]
+    assert "an event begins" in what[:2]  # an alarm, as no event is allowed
+    if keep_s > 9.0:
+        assert "ALARM" not in what  # 9 s are too few for an impression over 20
+    else:
+        assert what.count("ALARM") == 1 and what.index("ALARM") > max(n for n, word in enumerate(what) if word == "UNLIKE")
+
+
+def test_the_tables_of_a_microphone_say_first_which_detector_of_which_run(plugged_in, tmp_path):
+    plugged_in(noise(3.0, sample_rate=SAMPLE_RATE))
+    with pytest.raises(ValueError, match="gives no more sound"):
+        watch_input(0, kept("gmm"), tmp_path / "out", limits=LIMITS)
+    about = json.loads((tmp_path / "out" / "watch.json").read_text())
+    assert list(about)[:3] == ["detector", "run", "bundle"] and (about["detector"], about["run"]) == ("GMM", "a_run")

@@ -37,7 +37,8 @@ def test_without_a_verdict_it_is_of_kind_none():
 
 def test_it_says_what_was_learned_and_how_it_was_judged():
     text = card({"kind": "separates", "text": "x"})
-    for said in ("# GMM, kept from a_run", "- 1 normal recording, 1.0 min; it has learned nothing from the anomalous recordings (1)\n",
+    for said in ("# GMM, kept from a_run",
+                 "- 1 normal recording, 1.0 min; it has learned nothing from the anomalous recordings (1)\n",
                  "demo_normal: normal, 60.0 s at 8000 Hz, used for calibration, test, train",
                  "demo_anomalous: anomalous, 40.0 s at 8000 Hz, used for test\n",
                  "17 features per window of 1 s, a window every 0.5 s, at 8000",
@@ -62,8 +63,8 @@ def test_where_recordings_are_judged_both_thresholds_are_told():
     assert section == [
         "- a window is flagged above 3.25, the false-alarm rate of 10.0% is aimed at, not promised (24 calibration windows, worth "
         "about 20 independent)",
-        "- a recording is flagged above 1.5, the false-alarm rate of 10.0% is aimed at, not promised (1 calibration recording, worth "
-        "about 1 independent)"]
+        "- a recording is flagged above 1.5, the false-alarm rate of 10.0% is aimed at, not promised (1 calibration recording, "
+        "worth about 1 independent)"]
     assert "share of anomalous recordings flagged: 0.5" in text and "windows flagged" not in text
 
 

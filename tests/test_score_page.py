@@ -171,10 +171,18 @@ def test_an_alarm_outside_of_what_is_known_says_so(tmp_path):
     assert "1 event to listen to" in words(tree.find(class_="decision"))
     inside = write(tmp_path, [pump()], alarm=[pump().recording.name])
     assert words(inside.find(id="decision")) == "▲ Alarm"
+    both = write(tmp_path, [outside, pump()], alarm=["outside", "pump"])  # one of them can be compared
+    assert words(both.find(id="decision")) == "▲ Alarm" and "4 events to listen to" in words(both.find(class_="decision"))
+    quiet = write(tmp_path, [outside, pump()], alarm=["pump"])  # the one that is outside is no part of the alarm
+    assert words(quiet.find(id="decision")) == "▲ Alarm"
+    assert words(write(tmp_path, [outside]).find(id="decision")) == "No alarm"
 
 
 def test_what_was_left_out_is_said(tmp_path):
     assert "1 file was left out: a.wav (is empty)" in words(write(tmp_path, [pump()], left_out=[("a.wav", "is empty")]).main)
+    several = write(tmp_path, [pump()], left_out=[(ODD, "is empty"), ("<b>.wav", "lasts 0.1 s")])
+    assert f"2 files were left out: {ODD} (is empty); <b>.wav (lasts 0.1 s)" in words(several.main) and not several.find("b")
+    assert "left out" not in words(write(tmp_path, [pump()]).main)
 
 
 def test_the_table_has_a_row_for_each_the_alarming_first(tmp_path):

@@ -1,19 +1,26 @@
 """Scorings: real files in, a folder of tables, labels and a page out; and the command `score`."""
 
 import csv
+import html
 import json
 import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from bundles_for_tests import SAMPLE_RATE, files_of, kept, write
+from bundles_for_tests import SAMPLE_RATE, demo, files_of, kept, write
 from sounds import noise
 
 from acoustic_nb import cli, scorings
+from acoustic_nb.alarms import decide, limits_of
 from acoustic_nb.labels import read_events
-from acoustic_nb.scorings import load_new, score_all, score_files
+from acoustic_nb.model_card import UNKNOWN, VERDICT_HEADING
+from acoustic_nb.scorings import load_new, score_all, score_files, write_scoring
 from acoustic_nb.synth import demo_pair
 
 NAME = "Lüfter {1} heute"
@@ -122,8 +129,10 @@ def test_a_folder_has_files_of_one_name_and_two_channels(score, new):
     table = pd.read_csv(folder / "recordings.csv", keep_default_na=False).set_index("recording")
     assert set(table.index) == {NAME, "a/x", "b/x", "b/stereo"} and folder.name.endswith("_4 recordings by gmm")
     assert table["duration_s"].to_dict() == {NAME: 20.0, "a/x": 20.0, "b/x": 10.0, "b/stereo": 7.5}
-    assert sorted(path.name for path in (folder / "labels").glob("*selections.txt")) == sorted(
-        f"{name}.Table.1.selections.txt" for name in (NAME, "a-x", "b-x", "b-stereo"))
+    with_events = set(pd.read_csv(folder / "events.csv")["recording"])
+    assert {path.relative_to(folder / "labels").as_posix() for path in (folder / "labels").rglob("*.txt")} == {
+        f"{name}{ending}" for name in with_events for ending in (".txt", ".Table.1.selections.txt")}
+    assert NAME in with_events and any("/" in name for name in with_events)
     assert set(pd.read_csv(folder / "scores.csv")["recording"]) == set(table.index)
     assert all(name in printed.out for name in table.index)
     whole = score_all(kept("gmm"), load_new(kept("gmm"), [new / f"{NAME}.wav"])[0])[0]
@@ -140,12 +149,22 @@ def test_globs_and_files_given_twice_are_taken_once(new):
 
 
 def test_names_that_would_be_one_file_get_files_of_their_own(tmp_path, new):
-    scored = score_all(kept("gmm"), load_new(kept("gmm"), [new / "a", new / "b" / "x.wav"])[0])
-    from dataclasses import replace
-
-    same = [replace(each, recording=replace(each.recording, name=name)) for each, name in zip(scored, ("a/x", "a-x"), strict=True)]
+    """A file's name cannot hold a backslash or a bell."""
+    (one,) = score_all(kept("gmm"), load_new(kept("gmm"), new / f"{NAME}.wav")[0])
+    same = [replace(one, recording=replace(one.recording, name=name), events=one.events[:k + 1])
+            for k, name in enumerate(("b/a\\x", "b/a-x", "b/a\ax", "a-x"))]
     paths = scorings.write_labels(tmp_path / "labels", same)
-    assert [path.name for path in paths] == ["a-x.txt", "a-x (2).txt"] and len(list((tmp_path / "labels").iterdir())) == 4
+    assert [path.relative_to(tmp_path / "labels").as_posix() for path in paths] == [
+        "b/a-x.txt", "b/a-x (2).txt", "b/a-x (3).txt", "a-x.txt"]
+    assert [len(read_events(path)) for path in paths] == [min(k, len(one.events)) for k in (1, 2, 3, 4)]
+    assert len(list((tmp_path / "labels").rglob("*selections.txt"))) == 4
+
+
+def test_labels_stay_below_their_folder_and_are_there_only_for_events(tmp_path, new):
+    (one,) = score_all(kept("gmm"), load_new(kept("gmm"), new / f"{NAME}.wav")[0])
+    places = scorings.label_places(tmp_path, ["/etc/x", "tag 1/a", "tag 2/a"])
+    assert [place.relative_to(tmp_path).as_posix() for place in places.values()] == ["etc/x", "tag 1/a", "tag 2/a"]
+    assert scorings.write_labels(tmp_path / "labels", [replace(one, events=())]) == [] and not (tmp_path / "labels").exists()
 
 
 def test_the_demo_has_an_alarm_for_its_fault(score):
@@ -166,8 +185,25 @@ def test_recordings_of_another_rate_are_resampled(tmp_path, score, sound):
     table = pd.read_csv(folder / "recordings.csv", keep_default_na=False).set_index("recording")
     assert table["windows"].to_dict() == {"fast": 39, "slow": 19}
     assert "outside of what this detector was made for: slow: It was recorded at 6 kHz" in printed.out
-    assert "recorded at 6 kHz" in table.loc["slow", "unlike"] and "recorded at" not in table.loc["fast", "unlike"]
+    assert "It was recorded at 6 kHz, the detector knows 8 kHz: there is nothing above 3 kHz to hear" in table.loc["slow", "unlike"]
+    assert "It was recorded at 16 kHz and brought to 8 kHz, the detector knows recordings at 8 kHz" in table.loc["fast", "unlike"]
+    assert "nothing above" not in table.loc["fast", "unlike"]
     assert printed.out.splitlines()[0].startswith("outside of what")  # first of all
+    soundfile.write(tmp_path / "same.wav", sound, SAMPLE_RATE)
+    assert "recorded at" not in score(tmp_path / "same.wav")[1].out
+
+
+def test_a_recording_that_made_the_detector_is_told(score, tmp_path):
+    """The same samples under another name; one sample more, and it is another one."""
+    known = demo()[0][0].samples
+    soundfile.write(tmp_path / "umbenannt.wav", known, SAMPLE_RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "longer.wav", np.append(known, known[:1]), SAMPLE_RATE, subtype="FLOAT")
+    _, printed, folder = score(tmp_path / "umbenannt.wav", tmp_path / "longer.wav")
+    told = {row["recording"]: row["unlike"] for row in strict(folder / "score.json")["recordings"]}
+    said = ("It is one of the recordings of the run that made the detector (demo_normal, used for calibration, test, train): "
+            "what is found in it says nothing about new sound.")
+    assert told["umbenannt"][0] == said and not any("made the detector" in sentence for sentence in told["longer"])
+    assert f"outside of what this detector was made for: umbenannt: {said}" in printed.out
 
 
 # ---- alarms from the command line
@@ -206,7 +242,7 @@ def test_without_any_event_all_files_are_there(score, tmp_path, healthy):
     soundfile.write(tmp_path / "still.wav", healthy, SAMPLE_RATE)
     status, printed, folder = score(tmp_path / "still.wav", "--shortest-s", "100", "--alarm-share", "1", status=0)
     assert pd.read_csv(folder / "events.csv").empty and strict(folder / "score.json")["events"] == []
-    assert (folder / "labels" / "still.txt").read_text() == "" and "0 events" in printed.out
+    assert not (folder / "labels").exists() and "0 events" in printed.out
     assert (folder / "index.html").stat().st_size > 1000
 
 
@@ -224,8 +260,11 @@ def test_wrong_input_is_one_line_and_leaves_no_folder(score, new, words, text):
 
 def test_no_bundle_is_one_line(tmp_path, capsys, new):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "text.zip").write_bytes(b"no zip")
     for bundle, text in ((tmp_path / "no", "no such bundle"), (tmp_path / "empty", "is no bundle"),
-                         (new / f"{NAME}.wav", "is no zip")):
+                         (tmp_path / "text.zip", "is no zip"),
+                         (new / f"{NAME}.wav", "is a recording, but a bundle comes first, such as "),
+                         (new / "NO.WAV", "is a recording, but a bundle comes first")):
         assert cli.main(["score", str(bundle), str(new), "--runs-dir", str(tmp_path / "runs")]) == 1
         printed = capsys.readouterr().err
         assert text in printed and printed.count("\n") == 1 and not (tmp_path / "runs").exists()
@@ -234,11 +273,14 @@ def test_no_bundle_is_one_line(tmp_path, capsys, new):
 def test_a_broken_file_stops_or_is_left_out(score, new):
     (new / "a" / "broken.wav").write_bytes(b"no sound at all")
     assert "broken.wav" in refused(score, new)
-    _, _, folder = score(new, "--skip-broken")
+    _, printed, folder = score(new, "--skip-broken")
     said = strict(folder / "score.json")
     assert len(said["recordings"]) == 4
     ((path, reason),) = said["left_out"]
     assert path == str(new / "a" / "broken.wav") and reason and path not in reason
+    assert printed.out.splitlines()[0] == f"left out: {path}: {reason}"
+    page = html.unescape((folder / "index.html").read_text(encoding="utf-8"))
+    assert f"1 file was left out: {path} ({reason})" in page
 
 
 def test_too_short_for_sequences_stops(score, tmp_path, sound):
@@ -254,6 +296,7 @@ def test_too_short_for_sequences_is_left_out_where_that_was_asked_for(score, tmp
     assert status in (0, 3), printed.err
     ((path, reason),) = strict(folder / "score.json")["left_out"]
     assert path.endswith("short.wav") and "sequences of 4" in reason
+    assert printed.out.startswith(f"left out: {path}: {reason}\n")
 
 
 def test_what_fails_while_it_is_written_leaves_nothing(tmp_path, new, monkeypatch):
@@ -266,6 +309,104 @@ def test_what_fails_while_it_is_written_leaves_nothing(tmp_path, new, monkeypatc
     assert not list((tmp_path / "runs").iterdir())
     with pytest.raises(ValueError, match="there is nothing to score"):
         score_files(kept("gmm"), [], tmp_path / "runs")
+
+
+# ---- nothing of the user's is lost
+
+@pytest.fixture
+def one(new):
+    """What ``write_scoring`` takes, after the folder."""
+    scored = score_all(kept("gmm"), load_new(kept("gmm"), new / f"{NAME}.wav")[0])
+    limits = limits_of(kept("gmm"))
+    return kept("gmm"), scored, decide(scored, limits), limits, {"gap_s": 0.0, "shortest_s": 0.0, "command": "", "left_out": []}
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_stays(tmp_path, one):
+    (tmp_path / "diary").mkdir()
+    (tmp_path / "diary" / "today.txt").write_text("dear diary")
+    (tmp_path / "file").write_text("a file")
+    for name in ("diary", "file"):
+        with pytest.raises(ValueError, match=rf"{name}: holds something else than a scoring, .*; choose a new folder"):
+            write_scoring(tmp_path / name, *one)
+    assert (tmp_path / "diary" / "today.txt").read_text() == "dear diary" and (tmp_path / "file").read_text() == "a file"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["diary", "file", "neu"]
+
+
+def test_a_new_folder_an_empty_one_and_an_earlier_scoring_are_written(tmp_path, one):
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new"):
+        write_scoring(tmp_path / name, *one)
+        assert strict(tmp_path / name / "score.json")["recordings"][0]["recording"] == NAME
+    bundle, (scored,), *more = one
+    write_scoring(tmp_path / "new", bundle, [replace(scored, events=())], *more)
+    assert strict(tmp_path / "new" / "score.json")["events"] == [] and not (tmp_path / "new" / "labels").exists()
+
+
+# ---- what the command line says besides
+
+def test_what_is_left_out_is_returned_too(tmp_path, new):
+    (new / "broken.wav").write_bytes(b"no sound at all")
+    folder, scored, alarm, limits, left_out = score_files(kept("gmm"), [new], tmp_path / "runs", skip_broken=True)
+    assert len(scored) == 4 == len(alarm.by_recording) and folder.is_dir() and limits == limits_of(kept("gmm"))
+    assert [path for path, _ in left_out] == [str(new / "broken.wav")]
+
+
+@pytest.mark.parametrize(("verdict", "said"), [
+    ("**separates**: GMM separates. It is good.", "separates: GMM separates."), (UNKNOWN, f"none: {UNKNOWN}")])
+def test_the_verdict_of_the_run_is_told_with_what_was_found(tmp_path, score, new, verdict, said):
+    files = files_of("gmm")
+    card = files["MODEL_CARD.md"].decode().replace(f"{VERDICT_HEADING}\n\n{UNKNOWN}", f"{VERDICT_HEADING}\n\n{verdict}")
+    write(tmp_path / "gmm" / "bundle", {**files, "MODEL_CARD.md": card.encode()})
+    *_, before_last, last = score(new / f"{NAME}.wav")[1].out.splitlines()
+    assert before_last == f"what the run of this detector had shown: {said}" and last.endswith("index.html")
+
+
+def test_a_bundle_is_also_found_among_the_runs(tmp_path, capsys, monkeypatch, new):
+    write(tmp_path / "runs" / "Lauf {1}" / "gmm" / "bundle", files_of("gmm"))
+    monkeypatch.chdir(tmp_path)
+
+    def found(bundle):
+        status = cli.main(["score", bundle, str(new / f"{NAME}.wav"), "--runs-dir", str(tmp_path / "runs"), "--name", "x"])
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    for name in ("Lauf {1}/gmm/bundle", "Lauf {1}/gmm/bundle.zip", "Lauf {1}/gmm", "runs/Lauf {1}/gmm/bundle"):
+        status, printed = found(name)
+        assert status == 3, printed
+    (tmp_path / "Lauf {1}" / "gmm").mkdir(parents=True)  # what is here comes before what is among the runs
+    status, printed = found("Lauf {1}/gmm")
+    assert status == 1 and "is no bundle" in printed
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("limit", "status"), [("0", 3), ("1e9", 0)])
+def test_the_status_stays_where_nobody_reads_on(tmp_path, new, limit, status, unbuffered):
+    """As in ``acoustic-nb score … | head -1``; what is printed late, when Python ends, counts too."""
+    write(tmp_path / "bundle", files_of("gmm"))
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = "import sys; from acoustic_nb.cli import main; sys.exit(main())"
+    words = ["score", tmp_path / "bundle", new / f"{NAME}.wav", "--runs-dir", tmp_path / "runs", "--alarm-events-per-hour", limit]
+    done = subprocess.run([sys.executable, "-c", program, *map(str, words)], stdout=writer, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, "PYTHONUNBUFFERED": unbuffered}, check=False)
+    os.close(writer)
+    assert done.returncode == status and "Broken" not in done.stderr, done.stderr
+
+
+def test_recordings_flagged_as_a_whole_are_counted_and_are_no_alarm(tmp_path, new):
+    """A kept detector that judges recordings; its threshold is put where two of the four have a higher mean score."""
+    bundle = kept("gmm")
+    means = {each.recording.name: float(each.scores.mean()) for each in score_all(bundle, load_new(bundle, new)[0])}
+    _, below, above, _ = sorted(means.values())
+    whole = replace(bundle, about={**bundle.about, "judged_by": "recording", "clip_score": "mean"},
+                    whole_scores=(below + above) / 2 - np.arange(6), whole_units=np.arange(6))  # the highest of six, at 10 %
+    folder, _, alarm, *_ = score_files(whole, [new], tmp_path / "runs", alarm_events_per_hour=1e9)
+    assert alarm.sentences[-1].startswith("as a whole 2 of 4 recordings are flagged, which by itself is no alarm; ")
+    assert not alarm.alarm and alarm.sentences[-1].endswith(str(whole.whole_calibration))
+    table = pd.read_csv(folder / "recordings.csv").set_index("recording")
+    assert table["whole_flagged"].to_dict() == {name: mean >= above for name, mean in means.items()}
+    page = html.unescape((folder / "index.html").read_text(encoding="utf-8"))
+    assert alarm.sentences[-1] in page and page.count(", not flagged</span>") == 2 == page.count(", flagged</span>")
 
 
 def test_a_share_of_nothing_is_not_written_as_nan(score, new):

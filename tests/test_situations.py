@@ -182,11 +182,20 @@ def by_hand(known=KNOWN, *, distances=(), levels_db=-35.0, scores=1.5, native=22
 
 
 @pytest.mark.parametrize(("native", "bandwidth_hz", "kinds"), [
-    (22050, 9000, []), (22050, 6801, []), (22050, 6799, [BANDWIDTH]), (44100, 22050, [RATE_TOLD]),  # no more than 11025 Hz are heard
+    (22050, 9000, []), (22050, 6801, []), (22050, 6799, [BANDWIDTH]), (44100, 22050, [RATE_TOLD]),  # no more than 11025 Hz count
     (16000, 8000, [RATE_TOLD]), (15999, 7999, [RATE_TOLD]), (8000, 4000, [RATE_TOLD]), (8000, 3401, [RATE_TOLD]),
     (8000, 3399, [RATE_TOLD, BANDWIDTH])])
 def test_rate_and_bandwidth_by_hand(native, bandwidth_hz, kinds):
     assert of_kinds(by_hand(native=native, bandwidth_hz=bandwidth_hz), *kinds)
+
+
+@pytest.mark.parametrize(("rate", "told"), [(22050, False), (44100, False), (48000, False), (32000, True), (44101, True)])
+def test_a_rate_that_is_none_of_the_known_ones_is_told(rate, told):
+    """The detector hears 22.05 kHz and knows files of 44.1 and 48 kHz."""
+    sentences = by_hand(replace(KNOWN, native_sample_rates=(44100, 48000)), native=rate, bandwidth_hz=9000)
+    assert sentences == told * (
+        f"It was recorded at {rate / 1000:.4g} kHz and brought to 22.05 kHz, the detector knows recordings at 44.1 kHz and 48 kHz: "
+        "near 11.03 kHz it sounds different, and some features hear that; record at 44.1 kHz and 48 kHz.",)
 
 
 def test_more_bandwidth_than_known_is_told():
