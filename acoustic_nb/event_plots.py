@@ -26,7 +26,8 @@ def scored_timelines(scored, axes=None):
         ax.hlines([foot] * len(each.events), [event.start_s for event in each.events], [event.end_s for event in each.events],
                   color=COLOURS[1], linewidth=5)
         ax.set(xlabel="time in the file in s", ylabel="anomaly score")
-        ax.set_title(f"{each.recording.name}: {each.flagged_share:.0%} of windows flagged, {len(each.events)} events", loc="left")
+        ax.set_title(f"{each.recording.name}: {each.flagged_share:.0%} of windows flagged, {len(each.events)} "
+                     f"event{'s' * (len(each.events) != 1)}", loc="left")
         ax.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderaxespad=0.1, fontsize=8, ncols=3)
     return axes
 
@@ -52,8 +53,9 @@ def event_spectrograms(events, recordings, axes=None):
         recording = by_name[event["recording"]]
         start_s = max(recording.start_s, event["peak_s"] - AROUND_S)
         sound = recording.part(start_s, 2 * AROUND_S)
-        ax.specgram(sound, NFFT=512, Fs=recording.sample_rate, noverlap=384, cmap="magma",
-                    xextent=(start_s, start_s + len(sound) / recording.sample_rate), rasterized=True)
+        with np.errstate(divide="ignore"):  # digital silence
+            ax.specgram(sound, NFFT=512, Fs=recording.sample_rate, noverlap=384, cmap="magma",
+                        xextent=(start_s, start_s + len(sound) / recording.sample_rate), rasterized=True)
         for edge_s in (event["start_s"], event["end_s"]):
             ax.axvline(edge_s, color="white", linewidth=1.2, linestyle="--")
         ax.set(xlim=(start_s, start_s + len(sound) / recording.sample_rate), yticks=[], xlabel="time in the file in s",

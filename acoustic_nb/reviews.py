@@ -10,7 +10,7 @@ from acoustic_nb.stretches import Event
 from acoustic_nb.thresholds import calibrate
 
 WORDS = ("real", "false")
-LABELS = "_labels.txt"
+MARKS, LABELS = "marks.csv", "_labels.txt"
 
 
 def read_marks(events, *, real="", false=""):
@@ -93,9 +93,10 @@ def save_marks(scored, marks, folder):
     if not marks:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.rglob(f"*{LABELS}"):
-        stale.unlink()
-    events.loc[numbers].assign(mark=[marks[number] for number in numbers]).to_csv(folder / "marks.csv")
+    if (folder / MARKS).is_file():
+        for stale in folder.rglob(f"*{LABELS}"):
+            stale.unlink()
+    events.loc[numbers].assign(mark=[marks[number] for number in numbers]).to_csv(folder / MARKS)
     real, paths = events.loc[sorted(number for number, word in marks.items() if word == "real")], []
     for name, place in label_places(folder, dict.fromkeys(real["recording"])).items():
         own = real[real["recording"] == name].sort_values("start_s")

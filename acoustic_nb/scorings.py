@@ -11,6 +11,7 @@
       labels/           per recording an Audacity label track and a Raven selection table of its events
 """
 
+import re
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -202,7 +203,8 @@ def label_places(folder, names):
     """
     places = {}
     for name in names:
-        place = Path(folder, *(clean_name(part) for part in name.split("/") if part))
+        parts = [part if re.search(r"\w", part) else f"recording {part}" for part in name.split("/") if part]
+        place = Path(folder, *map(clean_name, parts))
         number, first = 1, place
         while place in places.values():
             number += 1

@@ -175,7 +175,7 @@ def _of_rate(known, recording):
         return (f"It was recorded at {_khz(rate)}, the detector knows {_khz(known.sample_rate)}: there is nothing above "
                 f"{_khz(rate / 2)} to hear; record at {_khz(known.sample_rate)} or more.")
     if rate not in (known.sample_rate, *known.native_sample_rates):
-        rates = " and ".join(map(_khz, known.native_sample_rates))
+        rates = " or ".join(map(_khz, known.native_sample_rates))
         return (f"It was recorded at {_khz(rate)} and brought to {_khz(known.sample_rate)}, the detector knows recordings at "
                 f"{rates}: near {_khz(known.sample_rate / 2)} it sounds different, and some features hear that; record at {rates}.")
     return ""

@@ -65,7 +65,7 @@ def test_it_holds_the_scores_that_set_the_threshold_and_those_of_normal_test_win
         np.testing.assert_allclose(again.newest_scores, detector.score(split.calibration, newest=True), rtol=1e-6)
         assert not np.allclose(again.newest_scores, again.calibration_scores)
     assert 0 < normal.sum() < len(normal)
-    assert again.held_out["recording"].tolist() == ["demo_normal"] * normal.sum()
+    assert again.held_out["recording"].tolist() == ["normal 1"] * normal.sum()
     for column, expected in (("start_s", split.test.start_s), ("end_s", split.test.end_s), ("score", scores),
                              ("newest_score", newest)):
         np.testing.assert_allclose(again.held_out[column], expected[normal], rtol=1e-6)

@@ -50,7 +50,7 @@ def test_each_recording_has_an_axes_with_its_own_scores():
     axes = scored_timelines(several)
     assert len(axes) == 3 == len(axes[0].figure.axes)
     assert [ax.get_title(loc="left") for ax in axes] == [
-        "a: 33% of windows flagged, 1 events", "b: 0% of windows flagged, 0 events", "c: 100% of windows flagged, 1 events"]
+        "a: 33% of windows flagged, 1 event", "b: 0% of windows flagged, 0 events", "c: 100% of windows flagged, 1 event"]
     for ax, each in zip(axes, several, strict=True):
         line, flagged, threshold, bands = drawn(ax)
         assert line.get_ydata().tolist() == each.scores.tolist()

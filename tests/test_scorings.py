@@ -164,6 +164,7 @@ def test_labels_stay_below_their_folder_and_are_there_only_for_events(tmp_path, 
     (one,) = score_all(kept("gmm"), load_new(kept("gmm"), new / f"{NAME}.wav")[0])
     places = scorings.label_places(tmp_path, ["/etc/x", "tag 1/a", "tag 2/a"])
     assert [place.relative_to(tmp_path).as_posix() for place in places.values()] == ["etc/x", "tag 1/a", "tag 2/a"]
+    assert [place.name for place in scorings.label_places(tmp_path, ["--", "..."]).values()] == ["recording", "recording (2)"]
     assert scorings.write_labels(tmp_path / "labels", [replace(one, events=())]) == [] and not (tmp_path / "labels").exists()
 
 
