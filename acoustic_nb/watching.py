@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from acoustic_nb.audio import AudioError, channel_count, cut_short, load_recording, resampled
@@ -91,8 +92,8 @@ def watch_folder(folder, bundle, to, *, gap_s=0.0, shortest_s=0.0, limits, settl
                 with suppress(OSError):  # what cannot be opened is told below, what has gone is not
                     if not once and time.monotonic() - settling.since_s(path) < CUT_S and os.path.getsize(path) and cut_short(path):
                         continue  # may still be coming
-                there = {content: other for content, other in sounds.items() if other != path and _state(other) == known[other]}
-                heard, events = _hear(path, found[path], bundle, there, name=Path(path).relative_to(folder).as_posix(),
+                same = partial(_scored_before, sounds, known, path)
+                heard, events = _hear(path, found[path], bundle, same, name=Path(path).relative_to(folder).as_posix(),
                                       gap_s=gap_s, shortest_s=shortest_s)
                 if _state(path) != found[path]:
                     continue  # it has changed meanwhile, and will settle again
@@ -104,9 +105,11 @@ def watch_folder(folder, bundle, to, *, gap_s=0.0, shortest_s=0.0, limits, settl
                     for row in tables.heard():
                         if path != row["path"] and not row["trouble"] and row["content"] != content:
                             _is_alarm(recent, row)
+                    sounds = {sound: other for sound, other in sounds.items() if other != path}
                 heard["alarm"] = not trouble and _is_alarm(recent, heard)
                 tables.add(events, path=path, heard_at=at.isoformat(timespec="milliseconds"), heard=heard, again=again)
-                sounds = {sound: other for sound, other in sounds.items() if other != path} | ({content: path} if content else {})
+                if content:
+                    sounds[content] = path
                 known[path], alarm = found[path], alarm or heard["alarm"]
                 if trouble:
                     print(f"{at:%H:%M:%S} not scored: {trouble}", file=sys.stderr)
@@ -177,10 +180,16 @@ def _state(path):
     return state.st_size, state.st_mtime_ns
 
 
-def _hear(path, state, bundle, sounds, *, name, gap_s, shortest_s):
+def _scored_before(sounds, known, path, content):
+    """The other file with this sound that was scored and is still there; None where there is none."""
+    other = sounds.get(content, path)
+    return other if other != path and _state(other) == known[other] else None
+
+
+def _hear(path, state, bundle, scored_before, *, name, gap_s, shortest_s):
     """What recordings.csv says of a file, and its events. A file that cannot be scored is a trouble, told there.
 
-    ``sounds``: content of other files that were scored and are still there, and their paths.
+    ``scored_before(content)`` is the other file that holds the same sound, or None.
     """
     heard = {"bytes": state[0], "modified_ns": state[1]}
     try:
@@ -192,8 +201,8 @@ def _hear(path, state, bundle, sounds, *, name, gap_s, shortest_s):
         for each in channels:
             recording = load_recording(path, channel=each, name=f"{name} [channel {each}]" if len(channels) > 1 else name)
             heard.setdefault("content", recording.audit["content"])
-            if heard["content"] in sounds:
-                raise AudioError(f"{path}: holds the same sound as {sounds[heard['content']]}, which was scored")
+            if other := scored_before(heard["content"]):
+                raise AudioError(f"{path}: holds the same sound as {other}, which was scored")
             scored.append(score_recording(bundle, resampled(recording, bundle.sample_rate), gap_s=gap_s, shortest_s=shortest_s))
     except (ValueError, OSError) as error:
         return heard | {"trouble": " ".join(str(error).split())}, []
